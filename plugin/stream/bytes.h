@@ -1,0 +1,52 @@
+/* Where a file's bytes come from and where they go to, for those who move them.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_BYTES_H
+#define BS_BYTES_H
+
+#include <glib.h>
+
+#define BS_STREAM_ERROR (bs_stream_error_quark())
+GQuark bs_stream_error_quark(void);
+
+typedef enum {
+    BS_STREAM_ERROR_PEER_CLOSED, /* the peer closed before the last byte */
+    BS_STREAM_ERROR_CONNECTION,  /* the connection broke */
+    BS_STREAM_ERROR_TOO_MUCH,    /* more bytes than were announced */
+    BS_STREAM_ERROR_READ,        /* the file here cannot be read */
+    BS_STREAM_ERROR_CHANGED,     /* the file here is shorter than it was when it was offered */
+    BS_STREAM_ERROR_WRITE,       /* the file here cannot be written */
+    BS_STREAM_ERROR_NO_SPACE,    /* ... because the disk is full */
+    BS_STREAM_ERROR_STALLED,     /* nothing moved for too long */
+} BsStreamError;
+
+/* Where the bytes of a file that is sent come from. One owner; ended by `close`. */
+typedef struct _BsSource BsSource;
+struct _BsSource {
+    /* Reads up to `size` bytes. Returns how many; 0 at the end; -1 with `error` set when it failed, -1 with `error`
+     * unset when there is nothing now: bs_pump_wake() is called when there is. */
+    gssize (*read)(BsSource *source, guint8 *buffer, gsize size, GError **error);
+    /* The first byte read is byte `offset` of the file. Called once, before the first read, and only if `offset` is
+     * not 0. NULL where it cannot be done. */
+    gboolean (*seek)(BsSource *source, guint64 offset, GError **error);
+    /* Frees it. Called once. */
+    void (*close)(BsSource *source);
+};
+
+/* Where the bytes of a file that is received go to. One owner; ended by `finish` or `discard`, whichever is first. */
+typedef struct _BsSink BsSink;
+struct _BsSink {
+    /* Takes up to `size` bytes. Returns how many; -1 with `error` set when it failed; -1 with `error` unset when it
+     * takes none now: bs_pump_wake() is called when it does. */
+    gssize (*write)(BsSink *sink, const guint8 *buffer, gsize size, GError **error);
+    /* All bytes are there and agree with their hash: the file gets its name. Frees the sink, also on failure, when
+     * nothing stays behind. */
+    gboolean (*finish)(BsSink *sink, GError **error);
+    /* The file is not wanted: removes what was written and frees the sink. */
+    void (*discard)(BsSink *sink);
+};
+
+/* A source that reads the regular file at `path`. NULL with BS_STREAM_ERROR_READ when it cannot be opened, or is not
+ * a regular file. `size` gets the file's size in bytes (may be NULL). */
+BsSource *bs_file_source_new(const char *path, guint64 *size, GError **error);
+
+#endif

@@ -1,0 +1,16 @@
+/* The way that a file's bytes took, for the debug window and the user.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_ROUTE_H
+#define BS_ROUTE_H
+
+#include "socks5/candidate.h"
+
+typedef struct {
+    BsCandidateType type;
+    gboolean dialled_by_us; /* FALSE: the peer dialled us */
+    char host[64];          /* the nominated candidate's host ... */
+    guint16 port;           /* ... and port */
+    gboolean ipv6;
+} BsRoute;
+
+#endif
