@@ -54,7 +54,8 @@ parse_port(const char *text, guint16 *port)
     return TRUE;
 }
 
-/* Psi gives no jid for its own addresses, although the schema wants one; only a proxy cannot do without it. */
+/* Psi gives no jid for its own addresses, although the schema wants one; only a proxy cannot do without it.
+ */
 static gboolean
 jid_suffices(const char *jid, BsCandidateType type)
 {
@@ -71,7 +72,8 @@ parse_candidate(const xmlnode *node)
     guint64 priority;
     guint16 port;
 
-    if (!is_usable(cid) || !is_usable(host) || !parse_type(xmlnode_get_attrib((xmlnode *)node, "type"), &type))
+    if (!is_usable(cid) || !is_usable(host) ||
+        !parse_type(xmlnode_get_attrib((xmlnode *)node, "type"), &type))
         return NULL;
     if (!jid_suffices(jid, type) || !parse_port(xmlnode_get_attrib((xmlnode *)node, "port"), &port))
         return NULL;

@@ -32,8 +32,8 @@ typedef struct {
 void bs_s5b_message_free(BsS5bMessage *message);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BsS5bMessage, bs_s5b_message_free)
 
-/* NULL if it is malformed: no sid, a sid or cid too long, a report without the cid that it needs. Single candidates that
- * are malformed are left out. */
+/* NULL if it is malformed: no sid, a sid or cid too long, a report without the cid that it needs. Single
+ * candidates that are malformed are left out. */
 BsS5bMessage *bs_s5b_parse(const xmlnode *transport);
 
 /* TRUE if it asks for UDP (XEP-0260, 2.2, mode), which is not spoken here. */

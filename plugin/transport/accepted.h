@@ -1,0 +1,23 @@
+/* The connections that the peer dialled, until one of them is nominated.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_ACCEPTED_H
+#define BS_ACCEPTED_H
+
+typedef struct _BsAccepted BsAccepted;
+
+BsAccepted *bs_accepted_new(void);
+
+/* Closes all connections and frees the list. */
+void bs_accepted_free(BsAccepted *accepted);
+
+/* Takes `fd`, which reached our `local_address`. Keeps a bounded number; the oldest goes first. */
+void bs_accepted_add(BsAccepted *accepted, int fd, const char *local_address);
+
+/* Closes all connections. */
+void bs_accepted_clear(BsAccepted *accepted);
+
+/* Takes out the connection that the peer means when it reports our candidate with this host: the caller's; -1
+ * if there is none. */
+int bs_accepted_steal(BsAccepted *accepted, const char *host);
+
+#endif

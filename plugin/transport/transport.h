@@ -1,0 +1,62 @@
+/* What every transport can do: how the bytes of one file find a way between two parties of a Jingle session.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_TRANSPORT_H
+#define BS_TRANSPORT_H
+
+#include <account.h>
+#include <xmlnode.h>
+
+#include "transport/route.h"
+
+typedef struct _BsTransport BsTransport;
+typedef struct _BsTransportClass BsTransportClass;
+
+/* Who talks to whom. All is borrowed and outlives the transport. */
+typedef struct {
+    const char *id;         /* the transfer's, for the debug window */
+    PurpleAccount *account; /* whose proxy settings apply to what is dialled; NULL: the global ones */
+    const char *own_jid;
+    const char *peer_jid;
+    gboolean initiator; /* we are the initiator of the Jingle session */
+} BsTransportContext;
+
+/* News from below. `send_info` may come from inside take_info(); all others come from the event loop. */
+typedef struct {
+    /* `transport` (the callee's now) is to be sent in a transport-info. Must not free the transport. */
+    void (*send_info)(xmlnode *transport, gpointer data);
+    /* The connection that both parties agreed on: `fd` is the callee's, at the first byte of the file. The
+     * transport does nothing more; it may be freed inside. */
+    void (*connected)(int fd, const BsRoute *route, gpointer data);
+    /* No connection came about. The transport does nothing more; it may be freed inside. */
+    void (*failed)(gpointer data);
+} BsTransportEvents;
+
+/* How a transport took what the peer sent. */
+typedef enum {
+    BS_TRANSPORT_OK,
+    BS_TRANSPORT_BAD,          /* malformed */
+    BS_TRANSPORT_UNSUPPORTED,  /* well formed, but not to be used */
+    BS_TRANSPORT_UNKNOWN_ITEM, /* names something that was never offered */
+} BsTransportVerdict;
+
+struct _BsTransportClass {
+    const char *xmlns;
+    /* Our <transport/> for session-initiate or session-accept, the caller's. From here on the peer may
+     * connect. */
+    xmlnode *(*describe)(BsTransport *transport);
+    /* The peer's <transport/> of its session-initiate or session-accept. */
+    BsTransportVerdict (*take_description)(BsTransport *transport, const xmlnode *description);
+    /* The peer's <transport/> of a transport-info. */
+    BsTransportVerdict (*take_info)(BsTransport *transport, const xmlnode *info);
+    /* Both descriptions have been exchanged: makes the connection. */
+    void (*start)(BsTransport *transport);
+    /* Ends it at any moment, without an event. */
+    void (*free)(BsTransport *transport);
+};
+
+/* The beginning of every transport. */
+struct _BsTransport {
+    const BsTransportClass *class;
+};
+
+#endif
