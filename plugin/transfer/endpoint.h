@@ -11,29 +11,33 @@ typedef struct _BsEndpoint BsEndpoint;
 typedef struct _BsTransfer BsTransfer;
 
 typedef struct {
-    /* A peer offers a file: bs_transfer_watch() it inside, or it is declined; then accept or decline it, at any time. */
+    /* A peer offers a file: bs_transfer_watch() it inside, or it is declined; then accept or decline it, at
+     * any time. */
     void (*offered)(BsEndpoint *endpoint, BsTransfer *transfer, gpointer data);
 } BsEndpointEvents;
 
-/* An endpoint that speaks over `link` (borrowed; it must outlive the endpoint) and dials through the proxy settings of
- * `account` (NULL: the global ones). */
-BsEndpoint *bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *events, gpointer data);
+/* An endpoint that speaks over `link` (borrowed; it must outlive the endpoint) and dials through the proxy
+ * settings of `account` (NULL: the global ones). */
+BsEndpoint *bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *events,
+                            gpointer data);
 
-/* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then the
- * endpoint. NULL is allowed. */
+/* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
+ * the endpoint. NULL is allowed. */
 void bs_endpoint_free(BsEndpoint *endpoint);
 
-/* Hands in a received IQ. TRUE if it was an answer to us, or a request that is ours to answer, and has been answered:
- * nobody else must see it. FALSE for all else, other people's Jingle included. */
+/* Hands in a received IQ. TRUE if it was an answer to us, or a request that is ours to answer, and has been
+ * answered: nobody else must see it. FALSE for all else, other people's Jingle included. */
 gboolean bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq);
 
-/* The full JID `peer` went offline: its transfers end if nothing is heard of it for some seconds (XEP-0166, 6.9). */
+/* The full JID `peer` went offline: its transfers end if nothing is heard of it for some seconds
+ * (XEP-0166, 6.9). */
 void bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer);
 
 /* How many transfers are running or waiting. */
 guint bs_endpoint_transfers(const BsEndpoint *endpoint);
 
-/* The features to announce in disco#info, NULL-terminated, static (XEP-0234, 11; XEP-0260, 5; XEP-0300, 5). */
+/* The features to announce in disco#info, NULL-terminated, static (XEP-0234, 11; XEP-0260, 5; XEP-0300, 5).
+ */
 const char *const *bs_endpoint_features(void);
 
 #endif

@@ -14,10 +14,10 @@ typedef struct {
     char *desc;       /* NULL if there was none */
     guint hashes;     /* bit set of the hashes whose value is known */
     guint8 hash_value[BS_HASH_COUNT][BS_DIGEST_MAX];
-    guint hashes_promised;   /* bit set of those whose value comes later */
-    gboolean can_range;      /* parts of the file can be asked for */
-    guint64 range_offset;    /* the part that is sent: first byte ... */
-    guint64 range_length;    /* ... and bytes; BS_SIZE_UNKNOWN: up to the end */
+    guint hashes_promised; /* bit set of those whose value comes later */
+    gboolean can_range;    /* parts of the file can be asked for */
+    guint64 range_offset;  /* the part that is sent: first byte ... */
+    guint64 range_length;  /* ... and bytes; BS_SIZE_UNKNOWN: up to the end */
 } BsFileOffer;
 
 BsFileOffer *bs_file_offer_new(void);

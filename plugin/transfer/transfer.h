@@ -9,19 +9,19 @@
 #include "transport/route.h"
 
 typedef enum {
-    BS_END_DELIVERED,        /* sent, and the receiver said so; or received and verified */
-    BS_END_UNVERIFIED,       /* all bytes arrived, but no hash or no word of the peer confirms it */
-    BS_END_DECLINED,         /* the peer's user did not want it */
-    BS_END_CANCELLED,        /* the peer's user cancelled it */
-    BS_END_UNSUPPORTED,      /* the peer cannot take it this way */
-    BS_END_PEER_GONE,        /* the peer or our connection to the server went away */
-    BS_END_NO_ROUTE,         /* no connection could be made */
-    BS_END_CONNECTION_LOST,  /* the connection broke before the last byte */
-    BS_END_DAMAGED,          /* the hash does not agree */
-    BS_END_WRONG_SIZE,       /* more or fewer bytes than announced */
-    BS_END_LOCAL_FILE,       /* the file here cannot be read or written: `detail` says why */
-    BS_END_PEER_FAILED,      /* the peer gave up for a reason of its own: `detail` names it */
-    BS_END_TIMEOUT,          /* the peer did not answer in time */
+    BS_END_DELIVERED,       /* sent, and the receiver said so; or received and verified */
+    BS_END_UNVERIFIED,      /* all bytes arrived, but no hash or no word of the peer confirms it */
+    BS_END_DECLINED,        /* the peer's user did not want it */
+    BS_END_CANCELLED,       /* the peer's user cancelled it */
+    BS_END_UNSUPPORTED,     /* the peer cannot take it this way */
+    BS_END_PEER_GONE,       /* the peer or our connection to the server went away */
+    BS_END_NO_ROUTE,        /* no connection could be made */
+    BS_END_CONNECTION_LOST, /* the connection broke before the last byte */
+    BS_END_DAMAGED,         /* the hash does not agree */
+    BS_END_WRONG_SIZE,      /* more or fewer bytes than announced */
+    BS_END_LOCAL_FILE,      /* the file here cannot be read or written: `detail` says why */
+    BS_END_PEER_FAILED,     /* the peer gave up for a reason of its own: `detail` names it */
+    BS_END_TIMEOUT,         /* the peer did not answer in time */
 } BsEndReason;
 
 typedef struct {
@@ -36,15 +36,15 @@ typedef struct {
     void (*started)(BsTransfer *transfer, const BsRoute *route, gpointer data);
     /* `moved` bytes of this file are through; some ten times a second at most. */
     void (*progress)(BsTransfer *transfer, guint64 moved, gpointer data);
-    /* The end, exactly once, unless it was cancelled or declined here. For a received file that arrived it already
-     * stands under its name. The transfer is freed after the call. */
+    /* The end, exactly once, unless it was cancelled or declined here. For a received file that arrived it
+     * already stands under its name. The transfer is freed after the call. */
     void (*ended)(BsTransfer *transfer, const BsEnd *end, gpointer data);
 } BsTransferEvents;
 
-/* Offers a file to the full JID `peer`: `offer` is copied, `source` is taken. No event comes before the call returns.
- * The transfer belongs to `endpoint`. */
-BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
-                              const BsTransferEvents *events, gpointer data);
+/* Offers a file to the full JID `peer`: `offer` is copied, `source` is taken. No event comes before the call
+ * returns. The transfer belongs to `endpoint`. */
+BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
+                              BsSource *source, const BsTransferEvents *events, gpointer data);
 
 /* Who wants to know of an incoming transfer, to be set once inside `offered` (see endpoint.h). */
 void bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer data);
@@ -58,14 +58,15 @@ void bs_transfer_decline(BsTransfer *transfer);
 /* Ends the transfer at any moment, tells the peer that it was cancelled, and frees it. No event follows. */
 void bs_transfer_cancel(BsTransfer *transfer);
 
-/* Ends the transfer at any moment because the file here failed, tells the peer so, and frees it. No event follows. */
+/* Ends the transfer at any moment because the file here failed, tells the peer so, and frees it. No event
+ * follows. */
 void bs_transfer_fail(BsTransfer *transfer, const char *why);
 
 /* The source or sink, which had nothing or took nothing, is ready again. */
 void bs_transfer_wake(BsTransfer *transfer);
 
-/* All owned by the transfer. The id is short and unique in this process: it begins each of its lines in the debug
- * window. */
+/* All owned by the transfer. The id is short and unique in this process: it begins each of its lines in the
+ * debug window. */
 const char *bs_transfer_id(const BsTransfer *transfer);
 const char *bs_transfer_peer(const BsTransfer *transfer);
 const BsFileOffer *bs_transfer_file(const BsTransfer *transfer);
