@@ -8,6 +8,9 @@
 /* At most this many of a peer's candidates are tried; the rest is ignored, lowest priority first. */
 #define BS_CANDIDATES_MAX 20
 
+/* At most this many of our own direct candidates are offered: room for others stays among those that a peer tries. */
+#define BS_CANDIDATES_GATHERED_MAX 12
+
 typedef enum {
     BS_CANDIDATE_DIRECT,
     BS_CANDIDATE_ASSISTED,
@@ -39,8 +42,9 @@ gboolean bs_candidate_type_from_name(const char *name, BsCandidateType *type);
  * clients use (0, small numbers, and 32768 downwards), so that ties do not come about. `index` is below 64. */
 guint32 bs_candidate_priority(BsCandidateType type, gboolean initiator, guint index);
 
-/* Our own direct candidates for `port`: one for each of `addresses` (char *, best first), with fresh unguessable cids.
- * Returns a GPtrArray of BsCandidate, highest priority first, which frees them. */
+/* Our own direct candidates for `port`: one for each of the first BS_CANDIDATES_GATHERED_MAX `addresses` (char *, best
+ * first), with fresh unguessable cids. Returns a GPtrArray of BsCandidate, highest priority first, which frees them.
+ * bs_digest_init() comes before. */
 GPtrArray *bs_candidates_gather(const GPtrArray *addresses, guint16 port, const char *own_jid, gboolean initiator);
 
 /* TRUE if a candidate of the array has this host (compared as an address where it is one) and port (XEP-0260, 2.2: a
@@ -54,9 +58,10 @@ BsCandidate *bs_candidates_find(const GPtrArray *candidates, const char *cid);
 void bs_candidates_sort(GPtrArray *candidates);
 
 /* NULL if a peer's candidate may be dialled, else the reason (a static string) why it makes no sense or could be an
- * attack: port 0; an unspecified, multicast or broadcast address; loopback, unless one of our own addresses stands
- * among `peer_candidates` as well (the peer is on this machine); link-local without a scope; a name that is no legal
- * host name. */
+ * attack: port 0; an unspecified, multicast, reserved or broadcast address; loopback ("localhost" too), unless one of
+ * our own addresses stands among `peer_candidates` as well (the peer is on this machine) or we have none but loopback;
+ * IPv6 link-local without a scope, IPv4 link-local unless we have such an address; a name that is no legal host name,
+ * or that the resolver would take for an address ("127.1"). An IPv4 address mapped into IPv6 counts as that address. */
 const char *bs_candidate_refusal(const BsCandidate *candidate, const GPtrArray *peer_candidates,
                                  const GPtrArray *own_addresses);
 
