@@ -1,0 +1,62 @@
+/* One Jingle session with one content: XEP-0166's actions and their rules. Knows neither files nor
+ * transports; what is in a description or a transport is its owner's affair. SPDX-License-Identifier:
+ * GPL-2.0-or-later */
+#ifndef BS_JINGLE_SESSION_H
+#define BS_JINGLE_SESSION_H
+
+#include "transfer/jingle_xml.h"
+
+typedef struct _BsJingleSession BsJingleSession;
+
+/* What the peer sent. In `accepted`, `transport_info` and `session_info` the callee checks its part and
+ * returns the answer, which is sent; only then, and only after BS_JINGLE_ACK, `proceed` follows: there the
+ * callee acts on what it took, and may do anything, freeing the session included. Nodes live as long as the
+ * call. */
+typedef struct {
+    BsJingleAnswer (*accepted)(BsJingleSession *session, const xmlnode *description, const xmlnode *transport,
+                               gpointer data);
+    BsJingleAnswer (*transport_info)(BsJingleSession *session, const xmlnode *transport, gpointer data);
+    BsJingleAnswer (*session_info)(BsJingleSession *session, const xmlnode *payload, gpointer data);
+    void (*proceed)(BsJingleSession *session, gpointer data);
+    /* The peer ended the session, or a request of ours that the session cannot do without failed: `error` is
+     * then the error's condition, "timeout" included; otherwise NULL. May free the session. */
+    void (*ended)(BsJingleSession *session, BsJingleReason reason, const char *error, gpointer data);
+} BsJingleEvents;
+
+/* A new session to the full JID `peer`, as its initiator; nothing is sent yet. The link is borrowed.
+ * `content` names the content. */
+BsJingleSession *bs_jingle_session_new(BsIqLink *link, const char *peer, const char *content,
+                                       const BsJingleEvents *events, gpointer data);
+
+/* The session that the session-initiate `iq` asks for, as its responder. NULL if that is malformed: no sid,
+ * no content with creator and name. Nothing is answered yet. */
+BsJingleSession *bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq,
+                                                     const BsJingleEvents *events, gpointer data);
+
+/* Frees it at any moment; sends nothing. NULL is allowed. */
+void bs_jingle_session_free(BsJingleSession *session);
+
+/* Sends session-initiate (`senders` is the initiator), session-accept, transport-info, session-info around
+ * the nodes, which are taken. */
+void bs_jingle_session_initiate(BsJingleSession *session, xmlnode *description, xmlnode *transport);
+void bs_jingle_session_accept(BsJingleSession *session, xmlnode *description, xmlnode *transport);
+void bs_jingle_session_transport_info(BsJingleSession *session, xmlnode *transport);
+void bs_jingle_session_session_info(BsJingleSession *session, xmlnode *payload);
+
+/* Sends session-terminate, with an application's own condition `specific` (may be NULL) in `specific_ns`. The
+ * session is over: it takes nothing more, and is to be freed. */
+void bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, const char *specific,
+                                 const char *specific_ns);
+
+/* Hands in a request of this session's peer and sid other than session-initiate: answers it and calls the
+ * events. */
+void bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq);
+
+const char *bs_jingle_session_sid(const BsJingleSession *session);
+const char *bs_jingle_session_peer(const BsJingleSession *session);
+gboolean bs_jingle_session_is_initiator(const BsJingleSession *session);
+/* "initiator": only whoever began a session adds contents here. And the content's name. */
+const char *bs_jingle_session_creator(const BsJingleSession *session);
+const char *bs_jingle_session_content(const BsJingleSession *session);
+
+#endif
