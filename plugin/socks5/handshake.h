@@ -40,7 +40,8 @@ BsHandshakeState bs_handshake_feed(BsHandshake *handshake, const guint8 *bytes, 
 const guint8 *bs_handshake_pending(const BsHandshake *handshake, gsize *length);
 void bs_handshake_sent(BsHandshake *handshake, gsize length);
 
-/* Why it was refused or broke, for the debug window: a static string. */
+/* Why it was refused or broke, or, while it goes on, what did not come if a deadline ends it now; for the debug window: a
+ * static string. NULL when it is done. */
 const char *bs_handshake_reason(const BsHandshake *handshake);
 
 /* The DST.ADDR that was asked for, in the server role once it is known, else NULL. Owned by the handshake. */

@@ -6,6 +6,10 @@
 
 #include <glib.h>
 
+/* The only error, code 0: no port can be opened. The message is the system's. */
+#define BS_LISTENER_ERROR (bs_listener_error_quark())
+GQuark bs_listener_error_quark(void);
+
 /* Somebody's wait for connections. */
 typedef struct _BsListenerTicket BsListenerTicket;
 
