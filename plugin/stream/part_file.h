@@ -5,20 +5,22 @@
 
 #include "stream/bytes.h"
 
-/* A sink that writes to a new hidden file beside `target` (created exclusively, never a link followed) and renames it
- * to `target` when finished, after syncing it to disk. If `replace` is FALSE, a file that has come to stand at
- * `target` meanwhile is left alone and the new one gets the next free name "name (1).ext". NULL with
- * BS_STREAM_ERROR_WRITE or _NO_SPACE when the folder cannot be written to. */
+/* A sink that writes to a new hidden file beside `target` (created exclusively, never a link followed) and
+ * renames it to `target` when finished, after syncing it to disk. If `replace` is FALSE, a file that has come
+ * to stand at `target` meanwhile is left alone and the new one gets the next free name "name (1).ext". NULL
+ * with BS_STREAM_ERROR_WRITE or _NO_SPACE when the folder cannot be written to. */
 BsSink *bs_part_file_new(const char *target, gboolean replace, GError **error);
 
-/* The name under which a finished file will stand, or stands: `target`, or another one if that was taken. Owned by the
- * sink, valid until it is freed; inside and after `finish` ask with `final_name`, which is set (newly allocated) just
- * before the sink goes. */
+/* Asks for the name under which the finished file will stand: `target`, or another one in its folder if that
+ * was taken. `*final_name` becomes NULL at once, and stays so unless `finish` succeeds, which sets it to the
+ * path (newly allocated, the caller's). `final_name` must live as long as the sink. At most one place can be
+ * told. */
 void bs_part_file_report_name(BsSink *sink, char **final_name);
 
-/* A peer's file name, made fit to be the name of a file in one folder: no separators, control or bidirectional
- * characters, leading dots, names reserved on some system; at most 200 bytes of valid UTF-8, its extension kept.
- * Newly allocated, never empty. */
+/* A peer's file name, made fit to be the name of a file in one folder: separators become "_"; no control or
+ * bidirectional characters, no leading dots, no dots or spaces at the end, no names reserved on some system
+ * ("_CON"); at most 200 bytes of valid UTF-8, its extension kept. NULL and names of which nothing is left
+ * give "file". Newly allocated, never empty. */
 char *bs_part_file_clean_name(const char *name);
 
 #endif

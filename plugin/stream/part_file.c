@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* renameat2() */
+#endif
+#include "stream/part_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_BYTES_MAX 255
+#define CLEAN_NAME_BYTES_MAX 200
+#define EXTENSION_BYTES_MAX 16
+#define RANDOM_LETTERS 6
+#define PART_NAME_TRIES 100
+#define FREE_NAME_TRIES 999
+
+typedef struct {
+    BsSink sink;
+    int fd;
+    int folder; /* names are taken relative to it, so that a folder that is moved meanwhile does no harm */
+    char *folder_path;
+    char *target; /* a name in the folder, as is the next one */
+    char *part;
+    gboolean replace;
+    char **final_name; /* owned by whoever asked */
+} PartFile;
+
+static void
+set_write_error(GError **error, int code)
+{
+    gboolean no_space = code == ENOSPC || code == EDQUOT;
+
+    g_set_error_literal(error, BS_STREAM_ERROR, no_space ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
+                        g_strerror(code));
+}
+
+/* The length of `name` cut to at most `max` bytes, without splitting a character. Where the text is not
+ * UTF-8, there is nothing to be split. */
+static gsize
+cut_length(const char *name, gsize length, gsize max)
+{
+    gsize cut = max;
+
+    if (length <= max)
+        return length;
+    while (cut > 0 && max - cut < 4 && ((guchar)name[cut] & 0xC0) == 0x80)
+        cut--;
+    return ((guchar)name[cut] & 0xC0) == 0x80 ? max : cut;
+}
+
+/* Where the extension of `name` begins, at its dot; the end of `name` if it has none. */
+static const char *
+extension_of(const char *name)
+{
+    const char *end = name + strlen(name);
+    const char *dot = strrchr(name, '.');
+
+    if (dot == NULL || dot == name || dot[1] == '\0' || end - dot > EXTENSION_BYTES_MAX ||
+        strchr(dot, ' ') != NULL)
+        return end;
+    return dot;
+}
+
+/* The start of `name`, `insert`, and the extension of `name`: together at most `max` bytes. */
+static char *
+join_name(const char *name, const char *insert, gsize max)
+{
+    const char *extension = extension_of(name);
+    gsize stem = (gsize)(extension - name);
+    gsize room = max - strlen(insert) - strlen(extension);
+
+    return g_strdup_printf("%.*s%s%s", (int)cut_length(name, stem, room), name, insert, extension);
+}
+
+static char *
+part_name(const char *target)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const gsize others = strlen(".") + strlen(".") + RANDOM_LETTERS + strlen(".part");
+    gsize kept = cut_length(target, strlen(target), NAME_BYTES_MAX - others);
+    char random[RANDOM_LETTERS + 1] = {0};
+
+    for (guint i = 0; i < RANDOM_LETTERS; i++)
+        random[i] = letters[g_random_int_range(0, sizeof letters - 1)];
+    return g_strdup_printf(".%.*s.%s.part", (int)kept, target, random);
+}
+
+static void
+part_file_free(PartFile *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->folder >= 0)
+        close(file->folder);
+    g_free(file->folder_path);
+    g_free(file->target);
+    g_free(file->part);
+    g_free(file);
+}
+
+static gssize
+part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
+{
+    PartFile *file = (PartFile *)sink;
+    gsize done = 0;
+
+    while (done < size) {
+        gssize count = write(file->fd, buffer + done, size - done);
+
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0 && done == 0) {
+            set_write_error(error, errno);
+            return -1;
+        }
+        if (count <= 0)
+            break;
+        done += (gsize)count;
+    }
+    return (gssize)done;
+}
+
+/* For file systems that can neither rename without replacing nor link: an empty file claims the name, and is
+ * then replaced. */
+static int
+move_by_claim(const PartFile *file, const char *name)
+{
+    int fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int code;
+
+    if (fd < 0)
+        return errno;
+    close(fd);
+    if (renameat(file->folder, file->part, file->folder, name) == 0)
+        return 0;
+    code = errno;
+    unlinkat(file->folder, name, 0);
+    return code;
+}
+
+static int
+move_by_link(const PartFile *file, const char *name)
+{
+    if (linkat(file->folder, file->part, file->folder, name, 0) == 0) {
+        unlinkat(file->folder, file->part, 0);
+        return 0;
+    }
+    if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK)
+        return move_by_claim(file, name);
+    return errno;
+}
+
+/* Gives the part file the name `name` unless something has it. 0, or an errno: EEXIST if something has. */
+static int
+move_to_free(const PartFile *file, const char *name)
+{
+#ifdef RENAME_NOREPLACE
+    if (renameat2(file->folder, file->part, file->folder, name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+        return errno;
+#endif
+    return move_by_link(file, name);
+}
+
+/* Gives the part file its name. 0 and the name that it got, or an errno. */
+static int
+move_into_place(const PartFile *file, char **name)
+{
+    int code;
+
+    if (file->replace) {
+        *name = g_strdup(file->target);
+        return renameat(file->folder, file->part, file->folder, *name) == 0 ? 0 : errno;
+    }
+    *name = g_strdup(file->target);
+    code = move_to_free(file, *name);
+    for (guint i = 1; code == EEXIST && i <= FREE_NAME_TRIES; i++) {
+        g_autofree char *number = g_strdup_printf(" (%u)", i);
+
+        g_free(*name);
+        *name = join_name(file->target, number, NAME_BYTES_MAX);
+        code = move_to_free(file, *name);
+    }
+    return code;
+}
+
+static int
+sync_and_close(PartFile *file)
+{
+    int fd = file->fd;
+    int code = 0;
+
+    file->fd = -1;
+    /* Some file systems cannot sync: EINVAL, EOPNOTSUPP. */
+    if (fsync(fd) < 0 && errno != EINVAL && errno != EOPNOTSUPP)
+        code = errno;
+    if (close(fd) < 0 && errno != EINTR && code == 0)
+        code = errno;
+    return code;
+}
+
+static gboolean
+part_file_finish(BsSink *sink, GError **error)
+{
+    PartFile *file = (PartFile *)sink;
+    g_autofree char *name = NULL;
+    int code = sync_and_close(file);
+
+    if (code == 0)
+        code = move_into_place(file, &name);
+    if (code != 0) {
+        set_write_error(error, code);
+        unlinkat(file->folder, file->part, 0);
+    } else {
+        /* The file stands; that its folder could not be synced is no reason to call that a failure. */
+        (void)fsync(file->folder);
+        if (file->final_name != NULL)
+            *file->final_name = g_build_filename(file->folder_path, name, NULL);
+    }
+    part_file_free(file);
+    return code == 0;
+}
+
+static void
+part_file_discard(BsSink *sink)
+{
+    PartFile *file = (PartFile *)sink;
+
+    unlinkat(file->folder, file->part, 0);
+    part_file_free(file);
+}
+
+static int
+open_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+#ifdef O_PATH
+    /* A folder that may be written to but not listed. */
+    if (fd < 0 && errno == EACCES)
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+#endif
+    return fd;
+}
+
+static int
+create_part(PartFile *file)
+{
+    for (guint i = 0; i < PART_NAME_TRIES; i++) {
+        g_autofree char *name = part_name(file->target);
+
+        file->fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (file->fd >= 0) {
+            file->part = g_steal_pointer(&name);
+            return 0;
+        }
+        if (errno != EEXIST)
+            return errno;
+    }
+    return EEXIST;
+}
+
+static int
+open_part(PartFile *file)
+{
+    struct stat info;
+
+    file->folder = open_folder(file->folder_path);
+    if (file->folder < 0)
+        return errno;
+    if (fstatat(file->folder, file->target, &info, 0) == 0 && S_ISDIR(info.st_mode))
+        return EISDIR;
+    if (strlen(file->target) > NAME_BYTES_MAX)
+        return ENAMETOOLONG;
+    return create_part(file);
+}
+
+BsSink *
+bs_part_file_new(const char *target, gboolean replace, GError **error)
+{
+    PartFile *file = g_new0(PartFile, 1);
+    int code;
+
+    file->sink.write = part_file_write;
+    file->sink.finish = part_file_finish;
+    file->sink.discard = part_file_discard;
+    file->fd = -1;
+    file->folder = -1;
+    file->folder_path = g_path_get_dirname(target);
+    file->target = g_path_get_basename(target);
+    file->replace = replace;
+    code = *target == '\0' || g_str_has_suffix(target, "/") ? EISDIR : open_part(file);
+    if (code != 0) {
+        set_write_error(error, code);
+        part_file_free(file);
+        return NULL;
+    }
+    return &file->sink;
+}
+
+void
+bs_part_file_report_name(BsSink *sink, char **final_name)
+{
+    *final_name = NULL;
+    ((PartFile *)sink)->final_name = final_name;
+}
+
+static gboolean
+is_unwanted(gunichar c)
+{
+    switch (g_unichar_type(c)) {
+    case G_UNICODE_CONTROL:
+    case G_UNICODE_LINE_SEPARATOR:
+    case G_UNICODE_PARAGRAPH_SEPARATOR:
+        return TRUE;
+    default:
+        break;
+    }
+    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+}
+
+static gboolean
+is_dot_or_space(gunichar c)
+{
+    return c == '.' || g_unichar_isspace(c);
+}
+
+/* Takes dots and white space from the end of `text`. */
+static void
+trim_end(GString *text)
+{
+    while (text->len > 0) {
+        const char *last = g_utf8_prev_char(text->str + text->len);
+
+        if (!is_dot_or_space(g_utf8_get_char(last)))
+            return;
+        g_string_truncate(text, (gsize)(last - text->str));
+    }
+}
+
+/* TRUE for the names of devices on Windows, whatever their extension. */
+static gboolean
+is_reserved(const char *name)
+{
+    static const char *const devices[] = {"con", "prn", "aux", "nul", "conin$", "conout$", NULL};
+    g_autofree char *stem = g_strndup(name, strcspn(name, "."));
+    g_autofree char *lower = NULL;
+
+    g_strchomp(stem);
+    lower = g_ascii_strdown(stem, -1);
+    if (g_strv_contains(devices, lower))
+        return TRUE;
+    if (!g_str_has_prefix(lower, "com") && !g_str_has_prefix(lower, "lpt"))
+        return FALSE;
+    if (strlen(lower) == 4)
+        return g_ascii_isdigit(lower[3]);
+    return g_str_equal(lower + 3, "\302\271") || g_str_equal(lower + 3, "\302\262") ||
+           g_str_equal(lower + 3, "\302\263"); /* superscript digits count there */
+}
+
+char *
+bs_part_file_clean_name(const char *name)
+{
+    g_autofree char *valid = g_utf8_make_valid(name != NULL ? name : "", -1);
+    GString *clean = g_string_new(NULL);
+    char *cut;
+
+    for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        if (is_unwanted(c) || (clean->len == 0 && is_dot_or_space(c)))
+            continue;
+        g_string_append_unichar(clean, c == '/' || c == '\\' ? '_' : c);
+    }
+    trim_end(clean);
+    if (clean->len == 0)
+        g_string_append(clean, "file");
+    if (is_reserved(clean->str))
+        g_string_prepend_c(clean, '_');
+    cut = join_name(clean->str, "", CLEAN_NAME_BYTES_MAX);
+    g_string_assign(clean, cut);
+    g_free(cut);
+    trim_end(clean);
+    return g_string_free(clean, FALSE);
+}
