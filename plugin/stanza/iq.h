@@ -40,11 +40,13 @@ void bs_iq_link_set_own_jid(BsIqLink *link, const char *own_jid);
 /* Sends an IQ of `type` ("get" or "set") to `to` (NULL: our own account on our server) around `payload`, which is
  * taken. The answer counts only from `to`; it is waited for `timeout_ms` milliseconds (0: 30 seconds). `answer` may
  * be NULL: then nobody cares, but the answer is still claimed. Returns a handle for bs_iq_request_cancel(), valid
- * until the answer was called, owned by the link; NULL when `answer` is NULL. */
+ * until the answer was called, owned by the link; NULL when `answer` is NULL, and when `send` brought the answer or
+ * ended the link before it returned. */
 BsIqRequest *bs_iq_request(BsIqLink *link, const char *type, const char *to, xmlnode *payload, guint timeout_ms,
                            BsIqAnswer answer, gpointer data);
 
-/* The answer is not wanted any more: it will not be called. Sets `*request` to NULL; `*request` may be NULL. */
+/* The answer is not wanted any more: it will not be called. Sets `*request` to NULL; `*request` may be NULL, or the
+ * very request whose answer is being called. Never for a request whose link was freed before. */
 void bs_iq_request_cancel(BsIqRequest **request);
 
 /* Answers `request` (an IQ of type get or set) with a result around `payload` (taken, may be NULL). */
@@ -59,8 +61,9 @@ void bs_iq_reply_error(BsIqLink *link, const xmlnode *request, const char *type,
 /* Sends any other stanza (a message, a presence); it is taken. */
 void bs_iq_send(BsIqLink *link, xmlnode *stanza);
 
-/* Hands in a received IQ. TRUE if it is a result or error for a request of ours (pending, cancelled or timed out),
- * from the party asked: it was dealt with and nobody else must see it. FALSE for everything else. */
+/* Hands in a received IQ. TRUE if it is a result or error for a request of ours (pending, or among the latest 256 that
+ * were cancelled, timed out or sent without an answer), from the party asked: it was dealt with and nobody else must
+ * see it. FALSE for everything else. */
 gboolean bs_iq_link_receive(BsIqLink *link, xmlnode *iq);
 
 /* The defined condition of an error IQ ("item-not-found"), newly allocated; "undefined-condition" if there is none. */

@@ -52,7 +52,8 @@ void bs_digest_update(BsDigest *digest, const guint8 *bytes, gsize length);
  * not among those asked for. */
 gboolean bs_digest_value(BsDigest *digest, BsHash hash, guint8 value[BS_DIGEST_MAX]);
 
-/* Must be called once, from the main thread, before anything above that hashes; may be called again. */
+/* Makes libgcrypt ready, unless someone else in the process did. Everything above that hashes calls it itself; others
+ * that use libgcrypt call it first. May be called again, from any thread. */
 void bs_digest_init(void);
 
 #endif
