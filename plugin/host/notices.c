@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/notices.h"
+
+#include <string.h>
+
+#include "i18n.h"
+
+#define SHOWN_LENGTH_MAX 80 /* characters of a name or of somebody's words */
+
+/* Characters that could make a name look like something else, or break the line. */
+static gboolean
+is_shown(gunichar character)
+{
+    switch (g_unichar_type(character)) {
+    case G_UNICODE_CONTROL:
+    case G_UNICODE_FORMAT:
+    case G_UNICODE_LINE_SEPARATOR:
+    case G_UNICODE_PARAGRAPH_SEPARATOR:
+    case G_UNICODE_PRIVATE_USE:
+    case G_UNICODE_SURROGATE:
+    case G_UNICODE_UNASSIGNED:
+        return FALSE;
+    default:
+        return TRUE;
+    }
+}
+
+static char *
+shown(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text != NULL ? text : "", -1);
+    GString *line = g_string_new(NULL);
+    glong length = 0;
+
+    for (const char *at = valid; *at != '\0'; at = g_utf8_next_char(at)) {
+        gunichar character = g_utf8_get_char(at);
+
+        if (character == '\n' || character == '\t')
+            character = ' ';
+        if (!is_shown(character))
+            continue;
+        if (length++ == SHOWN_LENGTH_MAX) {
+            g_string_append(line, "…");
+            break;
+        }
+        g_string_append_unichar(line, character);
+    }
+    return g_strstrip(g_string_free(line, FALSE));
+}
+
+/* " (detail)", or nothing. */
+static char *
+in_brackets(const char *detail)
+{
+    g_autofree char *words = shown(detail);
+
+    return *words != '\0' ? g_strdup_printf(" (%s)", words) : g_strdup("");
+}
+
+/* Each format takes the file's name, the peer's name and the detail in brackets, in this order unless it is
+ * numbered otherwise. */
+static const char *
+format_of_incoming_end(BsEndReason reason)
+{
+    switch (reason) {
+    case BS_END_DELIVERED:
+        return _("“%1$s” has arrived from %2$s complete and unchanged.");
+    case BS_END_UNVERIFIED:
+        return _(
+            "“%1$s” has arrived from %2$s, but %2$s sent nothing to check it against. Look at it before you "
+            "rely on it.");
+    case BS_END_DECLINED:
+        return _("%2$s withdrew “%1$s”.");
+    case BS_END_CANCELLED:
+        return _("%2$s cancelled the transfer of “%1$s”.");
+    case BS_END_UNSUPPORTED:
+        return _(
+            "“%1$s” could not be received: %2$s's program uses a way of sending that is not known here%3$s. "
+            "Ask %2$s to send it in another way.");
+    case BS_END_PEER_GONE:
+        return _(
+            "“%1$s” was not received completely, because the connection with %2$s on the server ended. Ask "
+            "%2$s to send it again.");
+    case BS_END_NO_ROUTE:
+        return _(
+            "“%1$s” could not be received, because no connection between you and %2$s came about. Firewalls "
+            "on both sides may be the cause.");
+    case BS_END_CONNECTION_LOST:
+        return _(
+            "“%1$s” was not received completely, because the connection to %2$s broke%3$s. Ask %2$s to send "
+            "it again.");
+    case BS_END_DAMAGED:
+        return _(
+            "“%1$s” from %2$s was damaged on its way and has been thrown away. Ask %2$s to send it again.");
+    case BS_END_WRONG_SIZE:
+        return _(
+            "“%1$s” from %2$s has another size than announced and has been thrown away. Ask %2$s to send it "
+            "again.");
+    case BS_END_LOCAL_FILE:
+        return _(
+            "“%1$s” from %2$s could not be saved%3$s. Choose another folder and ask %2$s to send it again.");
+    case BS_END_PEER_FAILED:
+        return _("%2$s's program gave up sending “%1$s”%3$s. Ask %2$s to send it again.");
+    case BS_END_TIMEOUT:
+        return _(
+            "“%1$s” was not received, because %2$s's program stopped answering. Ask %2$s to send it again.");
+    }
+    return _("The transfer of “%1$s” with %2$s ended%3$s.");
+}
+
+static const char *
+format_of_outgoing_end(BsEndReason reason)
+{
+    switch (reason) {
+    case BS_END_DELIVERED:
+        return _("%2$s has received “%1$s” completely.");
+    case BS_END_UNVERIFIED:
+        return _(
+            "“%1$s” has been sent, but %2$s's program did not say whether it arrived complete. Ask %2$s to "
+            "look at it.");
+    case BS_END_DECLINED:
+        return _("%2$s did not want to receive “%1$s”.");
+    case BS_END_CANCELLED:
+        return _("%2$s stopped receiving “%1$s”.");
+    case BS_END_UNSUPPORTED:
+        return _("“%1$s” could not be sent: %2$s's program cannot receive files in this way%3$s.");
+    case BS_END_PEER_GONE:
+        return _(
+            "“%1$s” was not sent completely, because the connection with %2$s on the server ended. Send it "
+            "again when both of you are online.");
+    case BS_END_NO_ROUTE:
+        return _(
+            "“%1$s” could not be sent, because no connection between you and %2$s came about. Firewalls on "
+            "both sides may be the cause.");
+    case BS_END_CONNECTION_LOST:
+        return _("“%1$s” was not sent completely, because the connection to %2$s broke%3$s. Send it again.");
+    case BS_END_DAMAGED:
+        return _("“%1$s” did not reach %2$s undamaged. Send it again.");
+    case BS_END_WRONG_SIZE:
+        return _(
+            "“%1$s” did not reach %2$s with its right size. Send it again, and leave the file as it is while "
+            "it is being sent.");
+    case BS_END_LOCAL_FILE:
+        return _("“%1$s” could not be read, and %2$s has not got it%3$s.");
+    case BS_END_PEER_FAILED:
+        return _("%2$s's program gave up receiving “%1$s”%3$s. Send it again, or ask %2$s what happened.");
+    case BS_END_TIMEOUT:
+        return _("“%1$s” was not sent, because %2$s's program did not answer in time. Send it again later.");
+    }
+    return _("The transfer of “%1$s” to %2$s ended%3$s.");
+}
+
+static const char *
+format_of_notice(BsNotice notice)
+{
+    switch (notice) {
+    case BS_NOTICE_UNLOADED:
+        return _("The transfer of “%1$s” with %2$s was cancelled, because the plugin for file transfers was "
+                 "switched "
+                 "off.");
+    case BS_NOTICE_SIGNED_OFF:
+        return _("The transfer of “%1$s” with %2$s was cancelled, because you went offline.");
+    case BS_NOTICE_NO_FILE:
+        return _("“%1$s” was not sent to %2$s: there is no such file%3$s.");
+    case BS_NOTICE_NOT_REGULAR:
+        return _("“%1$s” was not sent to %2$s: it is not a file. To send a folder, pack it into an archive "
+                 "first.");
+    case BS_NOTICE_UNREADABLE:
+        return _("“%1$s” was not sent to %2$s: you may not read it%3$s.");
+    case BS_NOTICE_UNWRITABLE:
+        return _("“%1$s” from %2$s cannot be saved there%3$s. Ask %2$s to send it again, and choose another "
+                 "folder.");
+    case BS_NOTICE_TOO_LARGE:
+        return _("“%1$s” is too large to be exchanged with %2$s by this program. Split it into parts first.");
+    case BS_NOTICE_COUNT:
+        break;
+    }
+    return _("The transfer of “%1$s” with %2$s did not take place%3$s.");
+}
+
+/* Positional directives of which some are unused are beyond what printf promises, so the formats are filled
+ * in here. */
+static char *
+fill_in(const char *format, const char *const parts[3])
+{
+    GString *text = g_string_new(NULL);
+
+    for (const char *at = format; *at != '\0'; at++) {
+        gboolean directive = at[0] == '%' && at[1] >= '1' && at[1] <= '3' && at[2] == '$' && at[3] == 's';
+
+        if (directive) {
+            g_string_append(text, parts[at[1] - '1']);
+            at += 3;
+        } else {
+            g_string_append_c(text, *at);
+        }
+    }
+    return g_string_free(text, FALSE);
+}
+
+static char *
+sentence(const char *format, const char *file_name, const char *alias, const char *detail)
+{
+    g_autofree char *file = shown(file_name);
+    g_autofree char *peer = shown(alias);
+    g_autofree char *brackets = in_brackets(detail);
+    const char *parts[] = {*file != '\0' ? file : _("the file"), *peer != '\0' ? peer : _("the contact"),
+                           brackets};
+
+    return fill_in(format, parts);
+}
+
+char *
+bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const char *file_name)
+{
+    const char *format = incoming ? format_of_incoming_end(end->reason) : format_of_outgoing_end(end->reason);
+
+    return sentence(format, file_name, alias, end->detail);
+}
+
+char *
+bs_notice_of(BsNotice notice, const char *alias, const char *file_name, const char *detail)
+{
+    return sentence(format_of_notice(notice), file_name, alias, detail);
+}
+
+char *
+bs_notice_of_route(const BsRoute *route, gboolean incoming)
+{
+    switch (route->type) {
+    case BS_CANDIDATE_DIRECT:
+    case BS_CANDIDATE_ASSISTED:
+        return g_strdup(incoming ? _("Received over a direct connection.")
+                                 : _("Sent over a direct connection."));
+    case BS_CANDIDATE_TUNNEL:
+        return g_strdup(incoming ? _("Received through a tunnel.") : _("Sent through a tunnel."));
+    case BS_CANDIDATE_PROXY:
+        return g_strdup(incoming ? _("Received through a relay of the server.")
+                                 : _("Sent through a relay of the server."));
+    }
+    return g_strdup(incoming ? _("Received.") : _("Sent."));
+}
+
+const char *
+bs_notice_choose_title(void)
+{
+    return _("Which device?");
+}
+
+char *
+bs_notice_choose_question(const char *alias)
+{
+    g_autofree char *peer = shown(alias);
+
+    return fill_in(_("%1$s is online with several devices. Which one is to receive the file?"),
+                   (const char *[]){peer, "", ""});
+}
+
+const char *
+bs_notice_choose_field(void)
+{
+    return _("Device");
+}
+
+const char *
+bs_notice_choose_send(void)
+{
+    return _("Send File");
+}
+
+const char *
+bs_notice_choose_cancel(void)
+{
+    return _("Cancel");
+}
+
+char *
+bs_notice_choose_option(const char *resource, int priority)
+{
+    g_autofree char *name = shown(resource);
+
+    return g_strdup_printf("%s (%d)", name, priority);
+}

@@ -1,0 +1,39 @@
+/* Every sentence that a user reads: what happened, and what to do about it. All are translated; char * are
+ * newly allocated. Names and other people's words are made fit for one line of text; they are plain text,
+ * never markup. SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_NOTICES_H
+#define BS_NOTICES_H
+
+#include "transfer/transfer.h"
+
+/* What ended a transfer on this side, or kept it from beginning. */
+typedef enum {
+    BS_NOTICE_UNLOADED,    /* the plugin was switched off */
+    BS_NOTICE_SIGNED_OFF,  /* the account went offline */
+    BS_NOTICE_NO_FILE,     /* nothing is there */
+    BS_NOTICE_NOT_REGULAR, /* a folder or a device */
+    BS_NOTICE_UNREADABLE,  /* the file cannot be opened */
+    BS_NOTICE_UNWRITABLE,  /* the file cannot be saved there */
+    BS_NOTICE_TOO_LARGE,   /* more bytes than libpurple can count on this machine */
+    BS_NOTICE_COUNT,
+} BsNotice;
+
+/* How a transfer ended. `alias` is the peer as the user knows it. */
+char *bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const char *file_name);
+
+/* `detail` is the system's reason, or NULL. */
+char *bs_notice_of(BsNotice notice, const char *alias, const char *file_name, const char *detail);
+
+/* Which way the bytes take: "Sent over a direct connection." */
+char *bs_notice_of_route(const BsRoute *route, gboolean incoming);
+
+/* The dialog that asks which of a contact's resources is meant: its title, its question, the button that goes
+ * on, and an option. */
+const char *bs_notice_choose_title(void);
+char *bs_notice_choose_question(const char *alias);
+const char *bs_notice_choose_field(void);
+const char *bs_notice_choose_send(void);
+const char *bs_notice_choose_cancel(void);
+char *bs_notice_choose_option(const char *resource, int priority);
+
+#endif
