@@ -20,14 +20,16 @@ typedef struct {
 } BsConnectorEvents;
 
 /* A connector that dials through the proxy settings of `account` (NULL: the global ones). It asks for the first of
- * `dst_addrs` (a NULL-terminated list of one or two, copied) and, from a host that refuses that one, for the second.
- * `id` is the transfer's. No event comes before the event loop runs again. */
+ * `dst_addrs` (a NULL-terminated list of one or two, copied) and, from a host that refuses that one or closes instead
+ * of an answer, for the second in a new connection; a proxy is only asked for the first. `id` is the transfer's,
+ * copied. No event comes before the event loop runs again. */
 BsConnector *bs_connector_new(const char *id, PurpleAccount *account, const char *const *dst_addrs,
                               const BsConnectorEvents *events, gpointer data);
 
-/* Tries `candidate` too (copied); at any moment. Attempts start highest priority first, one each 200 ms or as soon as
- * the one before has failed; proxies 400 ms after the last of the others. Each has 10 s. A connection that came about
- * wins at once if it is better than all that are still left, otherwise after at most 300 ms. */
+/* Tries `candidate` too (copied; one that bs_candidate_refusal() lets pass); at any moment. Attempts start highest
+ * priority first, one each 200 ms or as soon as the one before has ended; proxies after all others, 400 ms after the
+ * last of them began unless they have all ended. Each has 10 s. A connection that came about wins at once if none that
+ * is still left is better, otherwise after at most 300 ms. No more than BS_CANDIDATES_MAX are ever tried. */
 void bs_connector_add(BsConnector *connector, const BsCandidate *candidate);
 
 /* All have been added: begins (again). With none added `exhausted` follows at once. */

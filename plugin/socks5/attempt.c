@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "socks5/attempt.h"
+
+#include <eventloop.h>
+#include <proxy.h>
+#include <string.h>
+
+#include "log.h"
+#include "socks5/negotiation.h"
+
+#define DEADLINE_MS 10000
+
+struct _BsAttempt {
+    const char *id;
+    PurpleAccount *account;
+    const BsCandidate *candidate;
+    const char *const *dst_addrs; /* the one asked for now, and those left */
+    PurpleProxyConnectData *dialling;
+    BsNegotiation *negotiation;
+    guint deadline;
+    gint64 begun; /* microseconds */
+    gboolean over;
+    BsAttemptDone done;
+    gpointer data;
+};
+
+static gboolean dial(BsAttempt *attempt);
+
+static void
+log_result(const BsAttempt *attempt, const char *result, const char *reason)
+{
+    const BsCandidate *candidate = attempt->candidate;
+    gboolean brackets = strchr(candidate->host, ':') != NULL;
+
+    bs_log(attempt->id, "candidate %s %s%s%s:%u %s after %u ms%s%s", bs_candidate_type_name(candidate->type),
+           brackets ? "[" : "", candidate->host, brackets ? "]" : "", candidate->port, result,
+           (guint)((g_get_monotonic_time() - attempt->begun) / 1000), reason != NULL ? ": " : "",
+           reason != NULL ? reason : "");
+}
+
+static void
+stop_waiting(BsAttempt *attempt)
+{
+    guint deadline = attempt->deadline;
+    PurpleProxyConnectData *dialling = g_steal_pointer(&attempt->dialling);
+
+    attempt->deadline = 0;
+    if (deadline != 0)
+        purple_timeout_remove(deadline);
+    if (dialling != NULL)
+        purple_proxy_connect_cancel(dialling);
+    bs_negotiation_free(g_steal_pointer(&attempt->negotiation));
+}
+
+static void
+succeed(BsAttempt *attempt, int fd)
+{
+    stop_waiting(attempt);
+    attempt->over = TRUE;
+    log_result(attempt, "connected", NULL);
+    attempt->done(attempt, fd, attempt->data);
+}
+
+static void
+fail(BsAttempt *attempt, const char *reason)
+{
+    stop_waiting(attempt);
+    attempt->over = TRUE;
+    log_result(attempt, "failed", reason);
+    attempt->done(attempt, -1, attempt->data);
+}
+
+static gboolean
+deadline_passed(gpointer data)
+{
+    BsAttempt *attempt = data;
+
+    attempt->deadline = 0;
+    fail(attempt,
+         attempt->negotiation != NULL ? "no answer to the handshake in time" : "no connection in time");
+    return FALSE;
+}
+
+static gboolean
+has_another_dst_addr(const BsAttempt *attempt)
+{
+    return attempt->candidate->type != BS_CANDIDATE_PROXY && attempt->dst_addrs[1] != NULL &&
+           strcmp(attempt->dst_addrs[0], attempt->dst_addrs[1]) != 0;
+}
+
+static void
+negotiated(BsNegotiation *negotiation, BsHandshakeState state, int fd, const char *reason, gpointer data)
+{
+    BsAttempt *attempt = data;
+
+    attempt->negotiation = NULL;
+    bs_negotiation_free(negotiation);
+    if (state == BS_HANDSHAKE_DONE) {
+        succeed(attempt, fd);
+    } else if (has_another_dst_addr(attempt)) {
+        bs_log(attempt->id, "%s port %u: %s; once more with the other DST.ADDR", attempt->candidate->host,
+               attempt->candidate->port, reason);
+        attempt->dst_addrs++;
+        if (!dial(attempt))
+            fail(attempt, "libpurple does not dial");
+    } else {
+        fail(attempt, reason);
+    }
+}
+
+static void
+dialled(gpointer data, int fd, const char *error)
+{
+    BsAttempt *attempt = data;
+
+    /* libpurple frees it after this call: it must not be cancelled any more. */
+    attempt->dialling = NULL;
+    if (fd < 0) {
+        g_autofree char *reason = g_strdup(error != NULL ? error : "no connection");
+
+        fail(attempt, g_strstrip(reason));
+        return;
+    }
+    /* The attempt's own deadline, which began earlier, comes first. */
+    attempt->negotiation = bs_negotiation_new(fd, bs_handshake_new_client(attempt->dst_addrs[0]), DEADLINE_MS,
+                                              negotiated, attempt);
+}
+
+static gboolean
+dial(BsAttempt *attempt)
+{
+    attempt->dialling = purple_proxy_connect(attempt, attempt->account, attempt->candidate->host,
+                                             attempt->candidate->port, dialled, attempt);
+    return attempt->dialling != NULL;
+}
+
+BsAttempt *
+bs_attempt_new(const char *id, PurpleAccount *account, const BsCandidate *candidate,
+               const char *const *dst_addrs, BsAttemptDone done, gpointer data)
+{
+    BsAttempt *attempt = g_new0(BsAttempt, 1);
+
+    attempt->id = id;
+    attempt->account = account;
+    attempt->candidate = candidate;
+    attempt->dst_addrs = dst_addrs;
+    attempt->begun = g_get_monotonic_time();
+    attempt->done = done;
+    attempt->data = data;
+    if (!dial(attempt)) {
+        log_result(attempt, "failed", "libpurple does not dial with these proxy settings");
+        g_free(attempt);
+        return NULL;
+    }
+    attempt->deadline = purple_timeout_add(DEADLINE_MS, deadline_passed, attempt);
+    return attempt;
+}
+
+void
+bs_attempt_free(BsAttempt *attempt)
+{
+    if (attempt == NULL)
+        return;
+    stop_waiting(attempt);
+    if (!attempt->over)
+        log_result(attempt, "given up", NULL);
+    g_free(attempt);
+}
