@@ -30,7 +30,7 @@ typedef struct {
 } BsEnd;
 
 typedef struct {
-    /* The peer's user accepted what we offered. May be NULL. */
+    /* The peer's user accepted what we offered. May be NULL. Must not end the transfer. */
     void (*accepted)(BsTransfer *transfer, gpointer data);
     /* A connection is there and the first byte is about to move. */
     void (*started)(BsTransfer *transfer, const BsRoute *route, gpointer data);
@@ -64,6 +64,9 @@ void bs_transfer_fail(BsTransfer *transfer, const char *why);
 
 /* The source or sink, which had nothing or took nothing, is ready again. */
 void bs_transfer_wake(BsTransfer *transfer);
+
+/* The reason in a few words, for the debug window. */
+const char *bs_end_reason_name(BsEndReason reason);
 
 /* All owned by the transfer. The id is short and unique in this process: it begins each of its lines in the
  * debug window. */

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "transfer/endpoint.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "stanza/jid.h"
+#include "stanza/xml.h"
+#include "transfer/internal.h"
+#include "transport/s5b_xml.h"
+
+/* More offers than a user could deal with: a flood (XEP-0166, 15). */
+#define RINGING_MAX 50
+/* Ended sessions whose late stanzas are still answered as what they are. */
+#define REMEMBERED_SIDS 256
+
+struct _BsEndpoint {
+    BsIqLink *link;
+    PurpleAccount *account;
+    const BsEndpointEvents *events;
+    gpointer data;
+    GPtrArray *transfers; /* BsTransfer */
+    GQueue ended_sids;    /* char * */
+};
+
+BsEndpoint *
+bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *events, gpointer data)
+{
+    BsEndpoint *endpoint = g_new0(BsEndpoint, 1);
+
+    endpoint->link = link;
+    endpoint->account = account;
+    endpoint->events = events;
+    endpoint->data = data;
+    endpoint->transfers = g_ptr_array_new();
+    g_queue_init(&endpoint->ended_sids);
+    return endpoint;
+}
+
+void
+bs_endpoint_free(BsEndpoint *endpoint)
+{
+    if (endpoint == NULL)
+        return;
+    while (endpoint->transfers->len > 0)
+        bs_transfer_terminate(g_ptr_array_index(endpoint->transfers, 0), BS_JINGLE_GONE, NULL,
+                              BS_END_PEER_GONE, NULL);
+    g_ptr_array_unref(endpoint->transfers);
+    g_queue_clear_full(&endpoint->ended_sids, g_free);
+    g_free(endpoint);
+}
+
+BsIqLink *
+bs_endpoint_link(BsEndpoint *endpoint)
+{
+    return endpoint->link;
+}
+
+PurpleAccount *
+bs_endpoint_account(BsEndpoint *endpoint)
+{
+    return endpoint->account;
+}
+
+void
+bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer)
+{
+    g_ptr_array_add(endpoint->transfers, transfer);
+}
+
+void
+bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
+{
+    g_ptr_array_remove(endpoint->transfers, transfer);
+    g_queue_push_tail(&endpoint->ended_sids, g_strdup(bs_jingle_session_sid(transfer->session)));
+    if (g_queue_get_length(&endpoint->ended_sids) > REMEMBERED_SIDS)
+        g_free(g_queue_pop_head(&endpoint->ended_sids));
+}
+
+guint
+bs_endpoint_transfers(const BsEndpoint *endpoint)
+{
+    return endpoint->transfers->len;
+}
+
+void
+bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer)
+{
+    for (guint i = 0; i < endpoint->transfers->len; i++) {
+        BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
+
+        if (bs_jid_equal(bs_transfer_peer(transfer), peer))
+            bs_transfer_peer_unavailable(transfer);
+    }
+}
+
+/* The transfer whose session has this sid; with `peer` only if that is its peer. */
+static BsTransfer *
+find_transfer(BsEndpoint *endpoint, const char *sid, const char *peer)
+{
+    for (guint i = 0; sid != NULL && i < endpoint->transfers->len; i++) {
+        BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
+
+        if (strcmp(bs_jingle_session_sid(transfer->session), sid) == 0 &&
+            (peer == NULL || bs_jid_equal(bs_transfer_peer(transfer), peer)))
+            return transfer;
+    }
+    return NULL;
+}
+
+static gboolean
+is_file_description(const xmlnode *description)
+{
+    BsJingleFileVersion version;
+
+    return description != NULL &&
+           bs_jingle_file_version(xmlnode_get_namespace((xmlnode *)description), &version);
+}
+
+static gboolean
+is_file_payload(const xmlnode *jingle)
+{
+    BsJingleFileVersion version;
+
+    for (xmlnode *node = bs_xml_first_element(jingle); node != NULL; node = bs_xml_next_element(node))
+        if (bs_jingle_file_version(xmlnode_get_namespace(node), &version))
+            return TRUE;
+    return FALSE;
+}
+
+static guint
+count_ringing(const BsEndpoint *endpoint)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < endpoint->transfers->len; i++) {
+        const BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
+
+        count += transfer->state == TRANSFER_RINGING;
+    }
+    return count;
+}
+
+/* An acknowledged offer that cannot be taken: why, as a reason for session-terminate; BS_JINGLE_NO_REASON if
+ * it can. */
+static BsJingleReason
+refusal(const xmlnode *jingle, const BsFileOffer *offer, gboolean request, const char **specific)
+{
+    BsJingleSenders senders = bs_jingle_senders(bs_jingle_first_content(jingle));
+
+    *specific = NULL;
+    if (bs_jingle_count_contents(jingle) > 1)
+        return BS_JINGLE_FAILED_APPLICATION;
+    if (request || senders == BS_JINGLE_SENDERS_RESPONDER) {
+        *specific = "file-not-available";
+        return BS_JINGLE_FAILED_APPLICATION;
+    }
+    if (senders == BS_JINGLE_SENDERS_NONE)
+        return BS_JINGLE_INCOMPATIBLE_PARAMETERS;
+    /* A part of a file that nobody asked for. */
+    if (offer->range_offset > 0)
+        return BS_JINGLE_FAILED_APPLICATION;
+    return BS_JINGLE_NO_REASON;
+}
+
+static void
+announce(BsEndpoint *endpoint, BsTransfer *transfer)
+{
+    endpoint->events->offered(endpoint, transfer, endpoint->data);
+    if (g_ptr_array_find(endpoint->transfers, transfer, NULL) && transfer->events == NULL)
+        bs_transfer_decline(transfer);
+}
+
+/* `offer` is taken. */
+static void
+begin_incoming(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version, BsFileOffer *offer)
+{
+    const char *to = bs_jingle_attrib(iq, "to");
+    const char *own_jid = to != NULL ? to : bs_iq_link_own_jid(endpoint->link);
+    BsTransfer *transfer = bs_transfer_new_incoming(endpoint, own_jid, version, offer);
+    const xmlnode *content = bs_jingle_first_content(bs_jingle_element(iq));
+
+    bs_transfer_set_session(transfer, bs_jingle_session_new_from_initiate(
+                                          endpoint->link, iq, bs_transfer_jingle_events(), transfer));
+    switch (bs_transfer_set_transport(transfer, bs_jingle_transport(content))) {
+    case BS_TRANSPORT_OK:
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
+        announce(endpoint, transfer);
+        return;
+    case BS_TRANSPORT_UNSUPPORTED:
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
+        bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
+        return;
+    case BS_TRANSPORT_BAD:
+    case BS_TRANSPORT_UNKNOWN_ITEM:
+        break;
+    }
+    bs_jingle_answer(endpoint->link, iq, BS_JINGLE_BAD_REQUEST);
+    bs_transfer_finish(transfer, BS_END_UNSUPPORTED, "malformed transport");
+}
+
+static void
+receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
+{
+    const xmlnode *content = bs_jingle_first_content(jingle);
+    BsJingleFileVersion version;
+    gboolean request;
+    g_autoptr(BsFileOffer) offer = bs_jingle_file_parse(bs_jingle_description(content), &version, &request);
+    BsJingleSession *probe = bs_jingle_session_new_from_initiate(endpoint->link, iq, NULL, NULL);
+    const char *specific;
+    BsJingleReason reason;
+
+    bs_jingle_session_free(probe);
+    if (probe == NULL || offer == NULL || bs_jingle_transport(content) == NULL) {
+        bs_log_warning(NULL, "a malformed file offer of %s was refused", bs_jingle_attrib(iq, "from"));
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_BAD_REQUEST);
+        return;
+    }
+    if (count_ringing(endpoint) >= RINGING_MAX) {
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_RESOURCE_CONSTRAINT);
+        return;
+    }
+    reason = refusal(jingle, offer, request, &specific);
+    if (reason != BS_JINGLE_NO_REASON) {
+        bs_log(NULL, "an offer of %s was turned down: %s", bs_jingle_attrib(iq, "from"),
+               bs_jingle_reason_name(reason));
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
+        bs_jingle_reject(endpoint->link, iq, reason, specific, BS_NS_FILE_ERRORS);
+        return;
+    }
+    begin_incoming(endpoint, iq, version, g_steal_pointer(&offer));
+}
+
+/* A request for a session that is not there: is it about a file, or about what somebody else may know? */
+static gboolean
+concerns_files(BsEndpoint *endpoint, const xmlnode *jingle, const char *sid)
+{
+    const xmlnode *content = bs_jingle_first_content(jingle);
+    const xmlnode *transport = bs_jingle_transport(content);
+
+    if (sid != NULL && (find_transfer(endpoint, sid, NULL) != NULL ||
+                        g_queue_find_custom(&endpoint->ended_sids, sid, (GCompareFunc)strcmp) != NULL))
+        return TRUE;
+    if (transport != NULL && g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), BS_NS_S5B) == 0)
+        return TRUE;
+    return is_file_description(bs_jingle_description(content)) || is_file_payload(jingle);
+}
+
+static gboolean
+receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
+{
+    const char *sid = bs_jingle_attrib(jingle, "sid");
+    const char *from = bs_jingle_attrib(iq, "from");
+    BsTransfer *transfer = from != NULL ? find_transfer(endpoint, sid, from) : NULL;
+
+    if (transfer != NULL) {
+        bs_transfer_heard(transfer);
+        /* Two offers under one sid crossed: ours stands (XEP-0166, 7.2.16). */
+        if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE &&
+            bs_jingle_session_is_initiator(transfer->session))
+            bs_jingle_answer(endpoint->link, iq, BS_JINGLE_TIE_BREAK);
+        else
+            bs_jingle_session_receive(transfer->session, iq);
+        return TRUE;
+    }
+    if (!concerns_files(endpoint, jingle, sid))
+        return FALSE;
+    if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE)
+        receive_initiate(endpoint, iq, jingle);
+    else
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_UNKNOWN_SESSION);
+    return TRUE;
+}
+
+gboolean
+bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq)
+{
+    const xmlnode *jingle;
+
+    if (bs_iq_link_receive(endpoint->link, iq))
+        return TRUE;
+    if (g_strcmp0(bs_jingle_attrib(iq, "type"), "set") != 0)
+        return FALSE;
+    jingle = bs_jingle_element(iq);
+    return jingle != NULL && receive_jingle(endpoint, iq, jingle);
+}
+
+const char *const *
+bs_endpoint_features(void)
+{
+    static const char *const features[] = {
+        BS_NS_JINGLE,
+        "urn:xmpp:jingle:apps:file-transfer:5",
+        "urn:xmpp:jingle:apps:file-transfer:4",
+        "urn:xmpp:jingle:apps:file-transfer:3",
+        BS_NS_S5B,
+        "urn:xmpp:hashes:2",
+        "urn:xmpp:hash-function-text-names:sha-1",
+        "urn:xmpp:hash-function-text-names:sha-256",
+        "urn:xmpp:hash-function-text-names:sha-512",
+        "urn:xmpp:hash-function-text-names:sha3-256",
+        "urn:xmpp:hash-function-text-names:sha3-512",
+        "urn:xmpp:hash-function-text-names:id-blake2b256",
+        "urn:xmpp:hash-function-text-names:id-blake2b512",
+        NULL,
+    };
+
+    return features;
+}

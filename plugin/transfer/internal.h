@@ -1,0 +1,107 @@
+/* What the files of this room show each other only: a transfer's insides, and the endpoint's side of them.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_TRANSFER_INTERNAL_H
+#define BS_TRANSFER_INTERNAL_H
+
+#include "stream/pump.h"
+#include "transfer/jingle_file.h"
+#include "transfer/jingle_session.h"
+#include "transfer/transfer.h"
+#include "transport/transport.h"
+
+typedef enum {
+    TRANSFER_OFFERED,    /* out: waiting for the peer's user */
+    TRANSFER_RINGING,    /* in: waiting for our user */
+    TRANSFER_CONNECTING, /* accepted: the transport makes a connection */
+    TRANSFER_MOVING,     /* bytes move */
+    TRANSFER_VERIFYING,  /* in: all bytes are there, the hash is not yet */
+    TRANSFER_CONFIRMING, /* out: all bytes are sent; waiting for the peer's word on them */
+    TRANSFER_LOST,       /* the connection failed: waiting a little for the peer to say why */
+} TransferState;
+
+/* What the peer's latest request brought, to be acted on once it is answered. */
+typedef enum {
+    TOOK_NOTHING,
+    TOOK_ACCEPT,
+    TOOK_ACCEPT_OF_OTHER_TRANSPORT,
+    TOOK_CHECKSUM,
+    TOOK_RECEIVED,
+} Took;
+
+struct _BsTransfer {
+    BsEndpoint *endpoint;
+    char *id;
+    char *own_jid;
+    gboolean incoming;
+    TransferState state;
+    Took took;
+    BsFileOffer *offer;
+    BsJingleFileVersion version;
+
+    BsJingleSession *session;
+    gboolean session_over; /* in: the peer ended it properly while bytes were still on their way */
+    BsTransport *transport;
+    BsSource *source;
+    BsSink *sink;
+    BsPump *pump;
+
+    BsEndReason lost_reason; /* TRANSFER_LOST: what it is if the peer says nothing */
+    gboolean received;       /* out: the peer has said that it has the whole file */
+    guint ticks;             /* TRANSFER_CONFIRMING: seconds ... */
+    guint closed_ticks;      /* ... and since the peer closed its end */
+    guint timer;             /* what the state waits for */
+    guint unavailable_timer; /* the peer went offline */
+    guint64 moved_when_unavailable;
+
+    const BsTransferEvents *events;
+    gpointer data;
+};
+
+/* transfer.c */
+
+/* An incoming transfer of what `offer` (taken) describes; `own_jid` is what the peer calls us. */
+BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, BsJingleFileVersion version,
+                                     BsFileOffer *offer);
+/* Its session (taken), made with these events; and its transport, as the peer described it. */
+void bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session);
+BsTransportVerdict bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description);
+const BsJingleEvents *bs_transfer_jingle_events(void);
+
+/* Starts (again) the state's timer; `function` is called after `milliseconds`. 0: none. */
+void bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc function);
+
+/* The end: frees everything, after `ended` was called. `detail` may be NULL. Tells the peer nothing. */
+void bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail);
+
+/* Tells the peer, then finishes. `specific`: a condition in BS_NS_FILE_ERRORS, or NULL. */
+void bs_transfer_terminate(BsTransfer *transfer, BsJingleReason jingle_reason, const char *specific,
+                           BsEndReason reason, const char *detail);
+
+/* The connection failed. The peer may be about to say why: waits for `milliseconds`, then ends for `reason`.
+ */
+void bs_transfer_lose(BsTransfer *transfer, BsEndReason reason, guint milliseconds);
+
+/* Frees it without any word to anybody. */
+void bs_transfer_free(BsTransfer *transfer);
+
+/* The peer went offline; and: it has sent something, so it is there after all. */
+void bs_transfer_peer_unavailable(BsTransfer *transfer);
+void bs_transfer_heard(BsTransfer *transfer);
+
+/* transfer_bytes.c */
+
+/* The connection is there: `fd` (taken). */
+void bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route);
+
+/* In: a late hash has come while the state is TRANSFER_VERIFYING, or none will come any more. */
+void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
+
+/* endpoint.c */
+BsIqLink *bs_endpoint_link(BsEndpoint *endpoint);
+PurpleAccount *bs_endpoint_account(BsEndpoint *endpoint);
+void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
+/* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
+ */
+void bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer);
+
+#endif

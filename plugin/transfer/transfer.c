@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "transfer/transfer.h"
+
+#include <eventloop.h>
+#include <string.h>
+
+#include "log.h"
+#include "transfer/internal.h"
+#include "transport/s5b.h"
+
+/* How long an offer waits for the peer's user. */
+#define OFFER_DEADLINE_MS (60 * 60 * 1000)
+/* After S5B failed, how long the initiator has to end the session or to propose something else. */
+#define RESPONDER_WAIT_MS 20000
+/* A peer that goes offline may be back at once (XEP-0166, 6.9). */
+#define UNAVAILABLE_WAIT_MS 8000
+
+static void
+clear_timer(guint *timer)
+{
+    guint id = *timer;
+
+    *timer = 0;
+    if (id != 0)
+        purple_timeout_remove(id);
+}
+
+void
+bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc function)
+{
+    clear_timer(&transfer->timer);
+    if (milliseconds > 0)
+        transfer->timer = purple_timeout_add(milliseconds, function, transfer);
+}
+
+void
+bs_transfer_free(BsTransfer *transfer)
+{
+    clear_timer(&transfer->timer);
+    clear_timer(&transfer->unavailable_timer);
+    bs_pump_free(transfer->pump);
+    if (transfer->transport != NULL)
+        transfer->transport->class->free(transfer->transport);
+    if (transfer->source != NULL)
+        transfer->source->close(transfer->source);
+    if (transfer->sink != NULL)
+        transfer->sink->discard(transfer->sink);
+    bs_jingle_session_free(transfer->session);
+    bs_file_offer_free(transfer->offer);
+    g_free(transfer->own_jid);
+    g_free(transfer->id);
+    g_free(transfer);
+}
+
+void
+bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
+{
+    BsEnd end = {.reason = reason, .detail = (char *)detail};
+
+    bs_log(transfer->id, "ended: %s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",
+           detail != NULL ? detail : "");
+    clear_timer(&transfer->timer);
+    clear_timer(&transfer->unavailable_timer);
+    bs_endpoint_remove(transfer->endpoint, transfer);
+    if (transfer->events != NULL)
+        transfer->events->ended(transfer, &end, transfer->data);
+    bs_transfer_free(transfer);
+}
+
+static void
+tell_peer(BsTransfer *transfer, BsJingleReason reason, const char *specific)
+{
+    if (transfer->session_over)
+        return;
+    bs_log(transfer->id, "we end the session: %s", bs_jingle_reason_name(reason));
+    bs_jingle_session_terminate(transfer->session, reason, specific, BS_NS_FILE_ERRORS);
+}
+
+void
+bs_transfer_terminate(BsTransfer *transfer, BsJingleReason jingle_reason, const char *specific,
+                      BsEndReason reason, const char *detail)
+{
+    tell_peer(transfer, jingle_reason, specific);
+    bs_transfer_finish(transfer, reason, detail);
+}
+
+static gboolean
+no_word_of_the_peer(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    transfer->timer = 0;
+    bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, transfer->lost_reason, NULL);
+    return FALSE;
+}
+
+void
+bs_transfer_lose(BsTransfer *transfer, BsEndReason reason, guint milliseconds)
+{
+    if (transfer->session_over) {
+        bs_transfer_finish(transfer, reason, NULL);
+        return;
+    }
+    transfer->state = TRANSFER_LOST;
+    transfer->lost_reason = reason;
+    g_clear_pointer(&transfer->pump, bs_pump_free);
+    bs_transfer_set_timer(transfer, milliseconds, no_word_of_the_peer);
+}
+
+static void
+send_transport_info(xmlnode *transport, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    bs_jingle_session_transport_info(transfer->session, transport);
+}
+
+static void
+transport_connected(int fd, const BsRoute *route, gpointer data)
+{
+    bs_transfer_move(data, fd, route);
+}
+
+static void
+transport_failed(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    if (bs_jingle_session_is_initiator(transfer->session))
+        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_NO_ROUTE, NULL);
+    else
+        bs_transfer_lose(transfer, BS_END_NO_ROUTE, RESPONDER_WAIT_MS);
+}
+
+static const BsTransportEvents transport_events = {
+    .send_info = send_transport_info,
+    .connected = transport_connected,
+    .failed = transport_failed,
+};
+
+static void
+make_transport(BsTransfer *transfer)
+{
+    BsTransportContext context = {
+        .id = transfer->id,
+        .account = bs_endpoint_account(transfer->endpoint),
+        .own_jid = transfer->own_jid,
+        .peer_jid = bs_jingle_session_peer(transfer->session),
+        .initiator = bs_jingle_session_is_initiator(transfer->session),
+    };
+
+    transfer->transport = bs_s5b_new(&context, &transport_events, transfer);
+}
+
+static void
+connect_transport(BsTransfer *transfer)
+{
+    transfer->state = TRANSFER_CONNECTING;
+    bs_transfer_set_timer(transfer, 0, NULL);
+    transfer->transport->class->start(transfer->transport);
+}
+
+static BsJingleAnswer
+answer_for(BsTransportVerdict verdict)
+{
+    switch (verdict) {
+    case BS_TRANSPORT_OK:
+    case BS_TRANSPORT_UNSUPPORTED:
+        return BS_JINGLE_ACK;
+    case BS_TRANSPORT_UNKNOWN_ITEM:
+        return BS_JINGLE_ITEM_NOT_FOUND;
+    case BS_TRANSPORT_BAD:
+        break;
+    }
+    return BS_JINGLE_BAD_REQUEST;
+}
+
+/* A receiver may ask for a part of what was offered (XEP-0234, 6.1). Some echo only an empty description. */
+static gboolean
+take_accepted_range(BsTransfer *transfer, const xmlnode *description)
+{
+    BsJingleFileVersion version;
+    g_autoptr(BsFileOffer) asked = bs_jingle_file_parse(description, &version, NULL);
+    guint64 left = transfer->offer->size;
+
+    if (!bs_jingle_file_version(xmlnode_get_namespace((xmlnode *)description), &version) ||
+        version != transfer->version)
+        return FALSE;
+    if (asked == NULL)
+        return TRUE;
+    if (asked->range_offset > transfer->offer->size ||
+        (asked->range_offset > 0 && transfer->source->seek == NULL))
+        return FALSE;
+    left -= asked->range_offset;
+    transfer->offer->range_offset = asked->range_offset;
+    transfer->offer->range_length = MIN(left, asked->range_length);
+    return TRUE;
+}
+
+static BsJingleAnswer
+session_accepted(BsJingleSession *session, const xmlnode *description, const xmlnode *transport,
+                 gpointer data)
+{
+    BsTransfer *transfer = data;
+    BsTransportVerdict verdict = BS_TRANSPORT_UNSUPPORTED;
+
+    (void)session;
+    if (!take_accepted_range(transfer, description))
+        return BS_JINGLE_BAD_REQUEST;
+    if (g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) == 0)
+        verdict = transfer->transport->class->take_description(transfer->transport, transport);
+    transfer->took = verdict == BS_TRANSPORT_OK ? TOOK_ACCEPT : TOOK_ACCEPT_OF_OTHER_TRANSPORT;
+    return answer_for(verdict);
+}
+
+static BsJingleAnswer
+session_transport_info(BsJingleSession *session, const xmlnode *transport, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    (void)session;
+    transfer->took = TOOK_NOTHING;
+    if (transfer->transport == NULL)
+        return BS_JINGLE_ACK;
+    return answer_for(transfer->transport->class->take_info(transfer->transport, transport));
+}
+
+static BsJingleAnswer
+session_info(BsJingleSession *session, const xmlnode *payload, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    (void)session;
+    transfer->took = TOOK_NOTHING;
+    switch (bs_jingle_file_info(payload)) {
+    case BS_FILE_INFO_CHECKSUM:
+        if (!transfer->incoming)
+            return BS_JINGLE_OUT_OF_ORDER;
+        if (!bs_jingle_file_take_checksum(payload, transfer->offer))
+            return BS_JINGLE_BAD_REQUEST;
+        transfer->took = TOOK_CHECKSUM;
+        return BS_JINGLE_ACK;
+    case BS_FILE_INFO_RECEIVED:
+        if (transfer->incoming || transfer->state == TRANSFER_OFFERED ||
+            transfer->state == TRANSFER_CONNECTING)
+            return BS_JINGLE_OUT_OF_ORDER;
+        transfer->took = TOOK_RECEIVED;
+        return BS_JINGLE_ACK;
+    case BS_FILE_INFO_UNKNOWN:
+        break;
+    }
+    return BS_JINGLE_UNSUPPORTED_INFO;
+}
+
+static void
+session_proceed(BsJingleSession *session, gpointer data)
+{
+    BsTransfer *transfer = data;
+    Took took = transfer->took;
+
+    (void)session;
+    transfer->took = TOOK_NOTHING;
+    switch (took) {
+    case TOOK_NOTHING:
+        break;
+    case TOOK_ACCEPT:
+        bs_log(transfer->id, "the peer accepted");
+        if (transfer->events->accepted != NULL)
+            transfer->events->accepted(transfer, transfer->data);
+        connect_transport(transfer);
+        break;
+    case TOOK_ACCEPT_OF_OTHER_TRANSPORT:
+        bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
+        break;
+    case TOOK_CHECKSUM:
+        bs_log(transfer->id, "the peer sent the file's hash");
+        if (transfer->state == TRANSFER_VERIFYING)
+            bs_transfer_verify(transfer, FALSE);
+        break;
+    case TOOK_RECEIVED:
+        bs_log(transfer->id, "the peer says that it has received the file");
+        transfer->received = transfer->state == TRANSFER_CONFIRMING;
+        break;
+    }
+}
+
+static void
+ended_by_error(BsTransfer *transfer, const char *error)
+{
+    static const char *const unsupported[] = {"service-unavailable", "feature-not-implemented", "bad-request",
+                                              NULL};
+    static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
+                                       "remote-server-timeout", NULL};
+
+    bs_log_warning(transfer->id, "a request was answered with the error %s", error);
+    if (strcmp(error, "timeout") == 0)
+        bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
+    else if (g_strv_contains(unsupported, error))
+        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, error);
+    else if (g_strv_contains(gone, error))
+        bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
+    else
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, error);
+}
+
+/* The peer calls it a success. */
+static void
+ended_with_success(BsTransfer *transfer)
+{
+    if (transfer->incoming && (transfer->state == TRANSFER_MOVING || transfer->state == TRANSFER_VERIFYING)) {
+        transfer->session_over = TRUE;
+        if (transfer->state == TRANSFER_VERIFYING)
+            bs_transfer_verify(transfer, TRUE);
+    } else if (transfer->state == TRANSFER_CONFIRMING) {
+        bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
+    } else {
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, "success before the last byte");
+    }
+}
+
+static BsEndReason
+end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
+{
+    switch (reason) {
+    case BS_JINGLE_DECLINE:
+    case BS_JINGLE_BUSY:
+        return transfer->incoming ? BS_END_CANCELLED : BS_END_DECLINED;
+    case BS_JINGLE_CANCEL:
+        return BS_END_CANCELLED;
+    case BS_JINGLE_UNSUPPORTED_APPLICATIONS:
+    case BS_JINGLE_UNSUPPORTED_TRANSPORTS:
+    case BS_JINGLE_INCOMPATIBLE_PARAMETERS:
+        return BS_END_UNSUPPORTED;
+    case BS_JINGLE_CONNECTIVITY_ERROR:
+    case BS_JINGLE_FAILED_TRANSPORT:
+        return transfer->pump == NULL && transfer->state != TRANSFER_LOST ? BS_END_NO_ROUTE
+                                                                          : BS_END_CONNECTION_LOST;
+    case BS_JINGLE_MEDIA_ERROR:
+        return transfer->state == TRANSFER_CONFIRMING ? BS_END_DAMAGED : BS_END_PEER_FAILED;
+    case BS_JINGLE_TIMEOUT:
+    case BS_JINGLE_EXPIRED:
+        return BS_END_TIMEOUT;
+    case BS_JINGLE_GONE:
+        return BS_END_PEER_GONE;
+    default:
+        return BS_END_PEER_FAILED;
+    }
+}
+
+static void
+session_ended(BsJingleSession *session, BsJingleReason reason, const char *error, gpointer data)
+{
+    BsTransfer *transfer = data;
+    BsEndReason end;
+
+    (void)session;
+    if (error != NULL) {
+        ended_by_error(transfer, error);
+        return;
+    }
+    bs_log(transfer->id, "the peer ended the session: %s", bs_jingle_reason_name(reason));
+    if (reason == BS_JINGLE_SUCCESS) {
+        ended_with_success(transfer);
+        return;
+    }
+    end = end_reason_for(transfer, reason);
+    if (transfer->state == TRANSFER_LOST && end == BS_END_CONNECTION_LOST)
+        end = transfer->lost_reason;
+    bs_transfer_finish(transfer, end, end == BS_END_PEER_FAILED ? bs_jingle_reason_name(reason) : NULL);
+}
+
+static const BsJingleEvents jingle_events = {
+    .accepted = session_accepted,
+    .transport_info = session_transport_info,
+    .session_info = session_info,
+    .proceed = session_proceed,
+    .ended = session_ended,
+};
+
+const BsJingleEvents *
+bs_transfer_jingle_events(void)
+{
+    return &jingle_events;
+}
+
+static BsTransfer *
+new_transfer(BsEndpoint *endpoint, const char *own_jid, gboolean incoming)
+{
+    static guint count;
+    BsTransfer *transfer = g_new0(BsTransfer, 1);
+
+    transfer->endpoint = endpoint;
+    transfer->id = g_strdup_printf("ft%u", ++count);
+    transfer->own_jid = g_strdup(own_jid);
+    transfer->incoming = incoming;
+    transfer->version = BS_JINGLE_FILE_5;
+    bs_endpoint_add(endpoint, transfer);
+    return transfer;
+}
+
+static gboolean
+nobody_accepted(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    transfer->timer = 0;
+    bs_transfer_terminate(transfer, BS_JINGLE_TIMEOUT, NULL, BS_END_TIMEOUT, NULL);
+    return FALSE;
+}
+
+static void
+log_file(const BsTransfer *transfer, const char *verb)
+{
+    g_autofree char *size = transfer->offer->size != BS_SIZE_UNKNOWN
+                                ? g_strdup_printf("%" G_GUINT64_FORMAT " bytes", transfer->offer->size)
+                                : g_strdup("size unknown");
+
+    bs_log(transfer->id, "%s %s: \"%s\", %s, session %s", verb, bs_transfer_peer(transfer),
+           transfer->offer->name != NULL ? transfer->offer->name : "", size,
+           bs_jingle_session_sid(transfer->session));
+}
+
+BsTransfer *
+bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
+                  const BsTransferEvents *events, gpointer data)
+{
+    BsIqLink *link = bs_endpoint_link(endpoint);
+    BsTransfer *transfer = new_transfer(endpoint, bs_iq_link_own_jid(link), FALSE);
+    xmlnode *transport;
+
+    transfer->state = TRANSFER_OFFERED;
+    transfer->offer = bs_file_offer_copy(offer);
+    transfer->source = source;
+    transfer->session = bs_jingle_session_new(link, peer, "a-file-offer", &jingle_events, transfer);
+    bs_transfer_watch(transfer, events, data);
+    make_transport(transfer);
+    log_file(transfer, "offered to");
+    transport = transfer->transport->class->describe(transfer->transport);
+    bs_transfer_set_timer(transfer, OFFER_DEADLINE_MS, nobody_accepted);
+    bs_jingle_session_initiate(transfer->session, bs_jingle_file_build(transfer->version, offer), transport);
+    return transfer;
+}
+
+BsTransfer *
+bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, BsJingleFileVersion version,
+                         BsFileOffer *offer)
+{
+    BsTransfer *transfer = new_transfer(endpoint, own_jid, TRUE);
+
+    transfer->state = TRANSFER_RINGING;
+    transfer->version = version;
+    transfer->offer = offer;
+    return transfer;
+}
+
+void
+bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session)
+{
+    transfer->session = session;
+    log_file(transfer, "offered by");
+}
+
+BsTransportVerdict
+bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description)
+{
+    make_transport(transfer);
+    if (g_strcmp0(xmlnode_get_namespace((xmlnode *)description), transfer->transport->class->xmlns) != 0)
+        return BS_TRANSPORT_UNSUPPORTED;
+    return transfer->transport->class->take_description(transfer->transport, description);
+}
+
+void
+bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer data)
+{
+    transfer->events = events;
+    transfer->data = data;
+}
+
+void
+bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
+{
+    xmlnode *transport;
+
+    g_return_if_fail(transfer->state == TRANSFER_RINGING);
+    bs_log(transfer->id, "accepted here");
+    transfer->sink = sink;
+    transport = transfer->transport->class->describe(transfer->transport);
+    bs_jingle_session_accept(transfer->session, bs_jingle_file_build(transfer->version, transfer->offer),
+                             transport);
+    connect_transport(transfer);
+}
+
+/* Tells the peer and frees the transfer, without an event. */
+static void
+end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
+{
+    bs_log(transfer->id, "ended here: %s", why);
+    tell_peer(transfer, reason, NULL);
+    bs_endpoint_remove(transfer->endpoint, transfer);
+    bs_transfer_free(transfer);
+}
+
+void
+bs_transfer_decline(BsTransfer *transfer)
+{
+    end_silently(transfer, BS_JINGLE_DECLINE, "declined");
+}
+
+void
+bs_transfer_cancel(BsTransfer *transfer)
+{
+    end_silently(transfer, BS_JINGLE_CANCEL, "cancelled");
+}
+
+void
+bs_transfer_fail(BsTransfer *transfer, const char *why)
+{
+    end_silently(transfer, BS_JINGLE_FAILED_APPLICATION, why);
+}
+
+void
+bs_transfer_wake(BsTransfer *transfer)
+{
+    if (transfer->pump != NULL)
+        bs_pump_wake(transfer->pump);
+}
+
+static gboolean
+peer_stayed_away(gpointer data)
+{
+    BsTransfer *transfer = data;
+    guint64 moved = transfer->pump != NULL ? bs_pump_moved(transfer->pump) : 0;
+
+    if (moved != transfer->moved_when_unavailable) {
+        transfer->moved_when_unavailable = moved;
+        return TRUE;
+    }
+    transfer->unavailable_timer = 0;
+    bs_transfer_terminate(transfer, BS_JINGLE_GONE, NULL, BS_END_PEER_GONE, NULL);
+    return FALSE;
+}
+
+void
+bs_transfer_peer_unavailable(BsTransfer *transfer)
+{
+    if (transfer->unavailable_timer != 0)
+        return;
+    bs_log(transfer->id, "the peer went offline");
+    transfer->moved_when_unavailable = transfer->pump != NULL ? bs_pump_moved(transfer->pump) : 0;
+    transfer->unavailable_timer = purple_timeout_add(UNAVAILABLE_WAIT_MS, peer_stayed_away, transfer);
+}
+
+void
+bs_transfer_heard(BsTransfer *transfer)
+{
+    clear_timer(&transfer->unavailable_timer);
+}
+
+const char *
+bs_end_reason_name(BsEndReason reason)
+{
+    static const char *const names[] = {
+        [BS_END_DELIVERED] = "delivered",
+        [BS_END_UNVERIFIED] = "all bytes are there, unverified",
+        [BS_END_DECLINED] = "declined by the peer",
+        [BS_END_CANCELLED] = "cancelled by the peer",
+        [BS_END_UNSUPPORTED] = "not supported by the peer",
+        [BS_END_PEER_GONE] = "the peer is gone",
+        [BS_END_NO_ROUTE] = "no connection could be made",
+        [BS_END_CONNECTION_LOST] = "the connection was lost",
+        [BS_END_DAMAGED] = "the hash does not agree",
+        [BS_END_WRONG_SIZE] = "the size does not agree",
+        [BS_END_LOCAL_FILE] = "the file here failed",
+        [BS_END_PEER_FAILED] = "the peer failed",
+        [BS_END_TIMEOUT] = "the peer did not answer in time",
+    };
+
+    return names[reason];
+}
+
+const char *
+bs_transfer_id(const BsTransfer *transfer)
+{
+    return transfer->id;
+}
+
+const char *
+bs_transfer_peer(const BsTransfer *transfer)
+{
+    return bs_jingle_session_peer(transfer->session);
+}
+
+const BsFileOffer *
+bs_transfer_file(const BsTransfer *transfer)
+{
+    return transfer->offer;
+}
+
+gboolean
+bs_transfer_is_incoming(const BsTransfer *transfer)
+{
+    return transfer->incoming;
+}

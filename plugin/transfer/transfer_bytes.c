@@ -1,0 +1,265 @@
+/* The part of a transfer's life in which bytes move: from the connection to the peer's word that all of them
+ * arrived. SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "log.h"
+#include "socks5/negotiation.h"
+#include "transfer/internal.h"
+
+/* After the connection broke, how long the peer has to say why. */
+#define WORD_WAIT_MS 3000
+/* How long a hash that was promised, or only might come, is waited for. */
+#define PROMISED_HASH_WAIT_MS 5000
+#define LATE_HASH_WAIT_MS 2000
+/* How long the peer may take to write and verify what it received, seconds. */
+#define CONFIRMATION_DEADLINE_S 600
+/* A peer that closed its end, or confirmed the file, and then does not end the session, seconds. */
+#define SILENT_PEER_WAIT_S 5
+
+/* The strongest of a set that is not empty, as a set. */
+static guint
+strongest(guint hashes)
+{
+    guint bit = 1u << (BS_HASH_COUNT - 1);
+
+    while (!(hashes & bit))
+        bit >>= 1;
+    return bit;
+}
+
+/* What to compute of a file that comes in: what can be compared. A sender that says nothing of hashes may
+ * still send one when all is over: Conversations does, with one of these two. */
+static guint
+hashes_to_compute(const BsFileOffer *offer)
+{
+    if (offer->hashes != 0)
+        return strongest(offer->hashes);
+    if (offer->hashes_promised != 0)
+        return strongest(offer->hashes_promised);
+    return 1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA256;
+}
+
+typedef enum {
+    HASH_MISSING,
+    HASH_AGREES,
+    HASH_DIFFERS,
+} HashCheck;
+
+static HashCheck
+check_hash(BsTransfer *transfer)
+{
+    BsDigest *digest = bs_pump_digest(transfer->pump);
+
+    for (guint hash = BS_HASH_COUNT; hash-- > 0;) {
+        guint8 value[BS_DIGEST_MAX];
+
+        if (!(transfer->offer->hashes & 1u << hash) || !bs_digest_value(digest, (BsHash)hash, value))
+            continue;
+        if (memcmp(value, transfer->offer->hash_value[hash], bs_hash_length((BsHash)hash)) != 0)
+            return HASH_DIFFERS;
+        bs_log(transfer->id, "hash verified: %s", bs_hash_name((BsHash)hash));
+        return HASH_AGREES;
+    }
+    return HASH_MISSING;
+}
+
+/* Gives the file its name and tells the peer. */
+static void
+complete(BsTransfer *transfer, BsEndReason reason)
+{
+    BsSink *sink = g_steal_pointer(&transfer->sink);
+    g_autoptr(GError) error = NULL;
+
+    if (!sink->finish(sink, &error)) {
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
+                              error->message);
+        return;
+    }
+    if (!transfer->session_over)
+        bs_jingle_session_session_info(
+            transfer->session, bs_jingle_file_build_received(transfer->version, transfer->offer,
+                                                             bs_jingle_session_creator(transfer->session),
+                                                             bs_jingle_session_content(transfer->session)));
+    bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, reason, NULL);
+}
+
+static gboolean
+no_hash_came(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    transfer->timer = 0;
+    bs_transfer_verify(transfer, TRUE);
+    return FALSE;
+}
+
+void
+bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
+{
+    transfer->state = TRANSFER_VERIFYING;
+    switch (check_hash(transfer)) {
+    case HASH_AGREES:
+        complete(transfer, BS_END_DELIVERED);
+        break;
+    case HASH_DIFFERS:
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
+        break;
+    case HASH_MISSING:
+        if (last_chance || transfer->session_over) {
+            bs_log_warning(transfer->id, "the peer sent no hash: the file cannot be verified");
+            complete(transfer, BS_END_UNVERIFIED);
+        } else if (transfer->timer == 0) {
+            bs_transfer_set_timer(
+                transfer, transfer->offer->hashes_promised != 0 ? PROMISED_HASH_WAIT_MS : LATE_HASH_WAIT_MS,
+                no_hash_came);
+        }
+        break;
+    }
+}
+
+static void
+pump_failed(BsTransfer *transfer, const GError *error)
+{
+    bs_log_warning(transfer->id, "after %" G_GUINT64_FORMAT " bytes: %s", bs_pump_moved(transfer->pump),
+                   error->message);
+    switch ((BsStreamError)error->code) {
+    case BS_STREAM_ERROR_PEER_CLOSED:
+    case BS_STREAM_ERROR_CONNECTION:
+        bs_transfer_lose(transfer, BS_END_CONNECTION_LOST, WORD_WAIT_MS);
+        break;
+    case BS_STREAM_ERROR_STALLED:
+        bs_transfer_terminate(transfer, BS_JINGLE_TIMEOUT, NULL, BS_END_CONNECTION_LOST, error->message);
+        break;
+    case BS_STREAM_ERROR_TOO_MUCH:
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_WRONG_SIZE, NULL);
+        break;
+    case BS_STREAM_ERROR_NO_SPACE:
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_LOCAL_FILE,
+                              error->message);
+        break;
+    case BS_STREAM_ERROR_READ:
+    case BS_STREAM_ERROR_CHANGED:
+    case BS_STREAM_ERROR_WRITE:
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
+                              error->message);
+        break;
+    }
+}
+
+/* Once a second, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
+ * will not send one. */
+static gboolean
+confirmation_tick(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    transfer->ticks++;
+    if (transfer->received || (bs_pump_flushed(transfer->pump) && bs_pump_peer_closed(transfer->pump)))
+        transfer->closed_ticks++;
+    if (transfer->closed_ticks < SILENT_PEER_WAIT_S && transfer->ticks < CONFIRMATION_DEADLINE_S)
+        return TRUE;
+    transfer->timer = 0;
+    if (!bs_pump_flushed(transfer->pump) && !transfer->received)
+        bs_transfer_terminate(transfer, BS_JINGLE_TIMEOUT, NULL, BS_END_CONNECTION_LOST, NULL);
+    else
+        bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL,
+                              transfer->received ? BS_END_DELIVERED : BS_END_UNVERIFIED, NULL);
+    return FALSE;
+}
+
+static void
+take_digests(BsTransfer *transfer)
+{
+    BsDigest *digest = bs_pump_digest(transfer->pump);
+
+    for (guint hash = 0; hash < BS_HASH_COUNT; hash++) {
+        guint8 value[BS_DIGEST_MAX];
+
+        if (bs_digest_value(digest, (BsHash)hash, value))
+            bs_file_offer_set_hash(transfer->offer, (BsHash)hash, value);
+    }
+}
+
+/* All bytes are on their way: the hash that was promised follows (XEP-0234, 8.2). */
+static void
+all_sent(BsTransfer *transfer)
+{
+    gboolean whole =
+        transfer->offer->range_offset == 0 && bs_pump_moved(transfer->pump) == transfer->offer->size;
+
+    transfer->state = TRANSFER_CONFIRMING;
+    if (whole)
+        take_digests(transfer);
+    if (transfer->offer->hashes != 0)
+        bs_jingle_session_session_info(
+            transfer->session, bs_jingle_file_build_checksum(transfer->version, transfer->offer,
+                                                             bs_jingle_session_creator(transfer->session),
+                                                             bs_jingle_session_content(transfer->session)));
+    bs_transfer_set_timer(transfer, 1000, confirmation_tick);
+}
+
+static void
+pump_done(BsPump *pump, const GError *error, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    if (error != NULL) {
+        pump_failed(transfer, error);
+        return;
+    }
+    bs_log(transfer->id, "all %" G_GUINT64_FORMAT " bytes %s", bs_pump_moved(pump),
+           transfer->incoming ? "received" : "sent");
+    if (transfer->incoming)
+        bs_transfer_verify(transfer, FALSE);
+    else
+        all_sent(transfer);
+}
+
+static void
+pump_progress(BsPump *pump, guint64 moved, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    (void)pump;
+    transfer->events->progress(transfer, moved, transfer->data);
+}
+
+static const BsPumpEvents pump_events = {.progress = pump_progress, .done = pump_done};
+
+static void
+start_sending(BsTransfer *transfer, int fd)
+{
+    const BsFileOffer *offer = transfer->offer;
+    guint64 length = MIN(offer->range_length, offer->size - offer->range_offset);
+
+    transfer->pump = bs_pump_send(transfer->id, fd, transfer->source, length,
+                                  offer->hashes_promised & ~offer->hashes, &pump_events, transfer);
+}
+
+static void
+start_receiving(BsTransfer *transfer, int fd)
+{
+    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, transfer->offer->size,
+                                     hashes_to_compute(transfer->offer), &pump_events, transfer);
+}
+
+void
+bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_clear_pointer(&transfer->transport, transfer->transport->class->free);
+    transfer->state = TRANSFER_MOVING;
+    if (!transfer->incoming && transfer->offer->range_offset > 0 &&
+        !transfer->source->seek(transfer->source, transfer->offer->range_offset, &error)) {
+        bs_socket_close(fd);
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
+                              error->message);
+        return;
+    }
+    if (transfer->incoming)
+        start_receiving(transfer, fd);
+    else
+        start_sending(transfer, fd);
+    transfer->events->started(transfer, route, transfer->data);
+}
