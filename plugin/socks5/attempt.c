@@ -126,9 +126,22 @@ dialled(gpointer data, int fd, const char *error)
                                               negotiated, attempt);
 }
 
+/* Otherwise libpurple would refuse each attempt with a dialog of its own. */
+static gboolean
+has_usable_proxy_settings(PurpleAccount *account)
+{
+    PurpleProxyInfo *settings = purple_proxy_get_setup(account);
+
+    if (purple_proxy_info_get_type(settings) == PURPLE_PROXY_NONE)
+        return TRUE;
+    return purple_proxy_info_get_host(settings) != NULL && purple_proxy_info_get_port(settings) > 0;
+}
+
 static gboolean
 dial(BsAttempt *attempt)
 {
+    if (!has_usable_proxy_settings(attempt->account))
+        return FALSE;
     attempt->dialling = purple_proxy_connect(attempt, attempt->account, attempt->candidate->host,
                                              attempt->candidate->port, dialled, attempt);
     return attempt->dialling != NULL;

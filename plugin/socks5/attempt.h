@@ -17,7 +17,7 @@ typedef void (*BsAttemptDone)(BsAttempt *attempt, int fd, gpointer data);
  * the first of `dst_addrs` (NULL-terminated). If the host refuses that one, or closes instead of an answer, asks in a
  * new connection for the next; never so with a proxy, which takes whatever it is asked for. Both are borrowed and must
  * outlive the attempt, as must `id`, the transfer's. It has 10 s. The callback never comes before the call returns.
- * NULL if libpurple does not dial at all with these proxy settings: it has told the user so already. */
+ * NULL if libpurple would not dial anything at all with these proxy settings. */
 BsAttempt *bs_attempt_new(const char *id, PurpleAccount *account, const BsCandidate *candidate,
                           const char *const *dst_addrs, BsAttemptDone done, gpointer data);
 

@@ -161,7 +161,7 @@ begin_attempt(BsConnector *connector, Entry *entry)
     entry->attempt = bs_attempt_new(connector->id, connector->account, entry->candidate,
                                     (const char *const *)connector->dst_addrs, attempt_done, entry);
     if (entry->attempt == NULL) {
-        /* No other one would fare better, and the user would be told of it each time. */
+        /* No other one would fare better. */
         bs_log_warning(connector->id, "no candidate can be dialled with these proxy settings");
         give_up_waiting(connector);
         return;
