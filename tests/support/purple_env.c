@@ -12,6 +12,7 @@ typedef struct {
 } Watch;
 
 static char *folder;
+static guint hurry = 1;
 
 static gboolean
 watch_ready(GIOChannel *channel, GIOCondition condition, gpointer data)
@@ -46,12 +47,25 @@ watch_add(int fd, PurpleInputCondition condition, PurpleInputFunction function, 
     return id;
 }
 
+static guint
+timeout_add(guint interval, GSourceFunc function, gpointer data)
+{
+    return g_timeout_add((interval + hurry - 1) / hurry, function, data);
+}
+
+static guint
+timeout_add_seconds(guint interval, GSourceFunc function, gpointer data)
+{
+    return hurry > 1 ? timeout_add(interval * 1000, function, data)
+                     : g_timeout_add_seconds(interval, function, data);
+}
+
 static PurpleEventLoopUiOps event_loop_ops = {
-    .timeout_add = g_timeout_add,
+    .timeout_add = timeout_add,
     .timeout_remove = g_source_remove,
     .input_add = watch_add,
     .input_remove = g_source_remove,
-    .timeout_add_seconds = g_timeout_add_seconds,
+    .timeout_add_seconds = timeout_add_seconds,
 };
 
 static void
@@ -128,6 +142,12 @@ deadline_passed(gpointer data)
 {
     *(gboolean *)data = TRUE;
     return G_SOURCE_REMOVE;
+}
+
+void
+bs_test_hurry(guint times)
+{
+    hurry = times;
 }
 
 gboolean
