@@ -65,7 +65,9 @@ BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, 
 /* Its session (taken), made with these events; and its transport, as the peer described it. */
 void bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session);
 BsTransportVerdict bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description);
-const BsJingleEvents *bs_transfer_jingle_events(void);
+
+/* Both sides have accepted: makes the connection. */
+void bs_transfer_connect(BsTransfer *transfer);
 
 /* Starts (again) the state's timer; `function` is called after `milliseconds`. 0: none. */
 void bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc function);
@@ -87,6 +89,9 @@ void bs_transfer_free(BsTransfer *transfer);
 /* The peer went offline; and: it has sent something, so it is there after all. */
 void bs_transfer_peer_unavailable(BsTransfer *transfer);
 void bs_transfer_heard(BsTransfer *transfer);
+
+/* transfer_session.c */
+const BsJingleEvents *bs_transfer_jingle_events(void);
 
 /* transfer_bytes.c */
 

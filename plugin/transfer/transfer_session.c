@@ -1,0 +1,229 @@
+/* What the peer says in a transfer's session: each of its requests, and its end.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "log.h"
+#include "transfer/internal.h"
+
+static BsJingleAnswer
+answer_for(BsTransportVerdict verdict)
+{
+    switch (verdict) {
+    case BS_TRANSPORT_OK:
+    case BS_TRANSPORT_UNSUPPORTED:
+        return BS_JINGLE_ACK;
+    case BS_TRANSPORT_UNKNOWN_ITEM:
+        return BS_JINGLE_ITEM_NOT_FOUND;
+    case BS_TRANSPORT_BAD:
+        break;
+    }
+    return BS_JINGLE_BAD_REQUEST;
+}
+
+/* A receiver may ask for a part of what was offered (XEP-0234, 6.1). Some echo only an empty description. */
+static gboolean
+take_accepted_range(BsTransfer *transfer, const xmlnode *description)
+{
+    BsJingleFileVersion version;
+    g_autoptr(BsFileOffer) asked = bs_jingle_file_parse(description, &version, NULL);
+    guint64 left = transfer->offer->size;
+
+    if (!bs_jingle_file_version(xmlnode_get_namespace((xmlnode *)description), &version) ||
+        version != transfer->version)
+        return FALSE;
+    if (asked == NULL)
+        return TRUE;
+    if (asked->range_offset > transfer->offer->size ||
+        (asked->range_offset > 0 && transfer->source->seek == NULL))
+        return FALSE;
+    left -= asked->range_offset;
+    transfer->offer->range_offset = asked->range_offset;
+    transfer->offer->range_length = MIN(left, asked->range_length);
+    return TRUE;
+}
+
+static BsJingleAnswer
+session_accepted(BsJingleSession *session, const xmlnode *description, const xmlnode *transport,
+                 gpointer data)
+{
+    BsTransfer *transfer = data;
+    BsTransportVerdict verdict = BS_TRANSPORT_UNSUPPORTED;
+
+    (void)session;
+    if (!take_accepted_range(transfer, description))
+        return BS_JINGLE_BAD_REQUEST;
+    if (g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) == 0)
+        verdict = transfer->transport->class->take_description(transfer->transport, transport);
+    transfer->took = verdict == BS_TRANSPORT_OK ? TOOK_ACCEPT : TOOK_ACCEPT_OF_OTHER_TRANSPORT;
+    return answer_for(verdict);
+}
+
+static BsJingleAnswer
+session_transport_info(BsJingleSession *session, const xmlnode *transport, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    (void)session;
+    transfer->took = TOOK_NOTHING;
+    if (transfer->transport == NULL)
+        return BS_JINGLE_ACK;
+    return answer_for(transfer->transport->class->take_info(transfer->transport, transport));
+}
+
+static BsJingleAnswer
+session_info(BsJingleSession *session, const xmlnode *payload, gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    (void)session;
+    transfer->took = TOOK_NOTHING;
+    switch (bs_jingle_file_info(payload)) {
+    case BS_FILE_INFO_CHECKSUM:
+        if (!transfer->incoming)
+            return BS_JINGLE_OUT_OF_ORDER;
+        if (!bs_jingle_file_take_checksum(payload, transfer->offer))
+            return BS_JINGLE_BAD_REQUEST;
+        transfer->took = TOOK_CHECKSUM;
+        return BS_JINGLE_ACK;
+    case BS_FILE_INFO_RECEIVED:
+        if (transfer->incoming || transfer->state == TRANSFER_OFFERED ||
+            transfer->state == TRANSFER_CONNECTING)
+            return BS_JINGLE_OUT_OF_ORDER;
+        transfer->took = TOOK_RECEIVED;
+        return BS_JINGLE_ACK;
+    case BS_FILE_INFO_UNKNOWN:
+        break;
+    }
+    return BS_JINGLE_UNSUPPORTED_INFO;
+}
+
+static void
+session_proceed(BsJingleSession *session, gpointer data)
+{
+    BsTransfer *transfer = data;
+    Took took = transfer->took;
+
+    (void)session;
+    transfer->took = TOOK_NOTHING;
+    switch (took) {
+    case TOOK_NOTHING:
+        break;
+    case TOOK_ACCEPT:
+        bs_log(transfer->id, "the peer accepted");
+        if (transfer->events->accepted != NULL)
+            transfer->events->accepted(transfer, transfer->data);
+        bs_transfer_connect(transfer);
+        break;
+    case TOOK_ACCEPT_OF_OTHER_TRANSPORT:
+        bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
+        break;
+    case TOOK_CHECKSUM:
+        bs_log(transfer->id, "the peer sent the file's hash");
+        if (transfer->state == TRANSFER_VERIFYING)
+            bs_transfer_verify(transfer, FALSE);
+        break;
+    case TOOK_RECEIVED:
+        bs_log(transfer->id, "the peer says that it has received the file");
+        transfer->received = transfer->state == TRANSFER_CONFIRMING;
+        break;
+    }
+}
+
+static void
+ended_by_error(BsTransfer *transfer, const char *error)
+{
+    static const char *const unsupported[] = {"service-unavailable", "feature-not-implemented", "bad-request",
+                                              NULL};
+    static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
+                                       "remote-server-timeout", NULL};
+
+    bs_log_warning(transfer->id, "a request was answered with the error %s", error);
+    if (strcmp(error, "timeout") == 0)
+        bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
+    else if (g_strv_contains(unsupported, error))
+        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, error);
+    else if (g_strv_contains(gone, error))
+        bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
+    else
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, error);
+}
+
+/* The peer calls it a success. */
+static void
+ended_with_success(BsTransfer *transfer)
+{
+    if (transfer->incoming && (transfer->state == TRANSFER_MOVING || transfer->state == TRANSFER_VERIFYING)) {
+        transfer->session_over = TRUE;
+        if (transfer->state == TRANSFER_VERIFYING)
+            bs_transfer_verify(transfer, TRUE);
+    } else if (transfer->state == TRANSFER_CONFIRMING) {
+        bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
+    } else {
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, "success before the last byte");
+    }
+}
+
+static BsEndReason
+end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
+{
+    switch (reason) {
+    case BS_JINGLE_DECLINE:
+    case BS_JINGLE_BUSY:
+        return transfer->incoming ? BS_END_CANCELLED : BS_END_DECLINED;
+    case BS_JINGLE_CANCEL:
+        return BS_END_CANCELLED;
+    case BS_JINGLE_UNSUPPORTED_APPLICATIONS:
+    case BS_JINGLE_UNSUPPORTED_TRANSPORTS:
+    case BS_JINGLE_INCOMPATIBLE_PARAMETERS:
+        return BS_END_UNSUPPORTED;
+    case BS_JINGLE_CONNECTIVITY_ERROR:
+    case BS_JINGLE_FAILED_TRANSPORT:
+        return transfer->pump == NULL && transfer->state != TRANSFER_LOST ? BS_END_NO_ROUTE
+                                                                          : BS_END_CONNECTION_LOST;
+    case BS_JINGLE_MEDIA_ERROR:
+        return transfer->state == TRANSFER_CONFIRMING ? BS_END_DAMAGED : BS_END_PEER_FAILED;
+    case BS_JINGLE_TIMEOUT:
+    case BS_JINGLE_EXPIRED:
+        return BS_END_TIMEOUT;
+    case BS_JINGLE_GONE:
+        return BS_END_PEER_GONE;
+    default:
+        return BS_END_PEER_FAILED;
+    }
+}
+
+static void
+session_ended(BsJingleSession *session, BsJingleReason reason, const char *error, gpointer data)
+{
+    BsTransfer *transfer = data;
+    BsEndReason end;
+
+    (void)session;
+    if (error != NULL) {
+        ended_by_error(transfer, error);
+        return;
+    }
+    bs_log(transfer->id, "the peer ended the session: %s", bs_jingle_reason_name(reason));
+    if (reason == BS_JINGLE_SUCCESS) {
+        ended_with_success(transfer);
+        return;
+    }
+    end = end_reason_for(transfer, reason);
+    if (transfer->state == TRANSFER_LOST && end == BS_END_CONNECTION_LOST)
+        end = transfer->lost_reason;
+    bs_transfer_finish(transfer, end, end == BS_END_PEER_FAILED ? bs_jingle_reason_name(reason) : NULL);
+}
+
+static const BsJingleEvents jingle_events = {
+    .accepted = session_accepted,
+    .transport_info = session_transport_info,
+    .session_info = session_info,
+    .proceed = session_proceed,
+    .ended = session_ended,
+};
+
+const BsJingleEvents *
+bs_transfer_jingle_events(void)
+{
+    return &jingle_events;
+}
