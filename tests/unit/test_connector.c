@@ -626,6 +626,30 @@ START_TEST(only_above_takes_one_that_waits)
 }
 END_TEST
 
+/* The grace of one that was given up is not that of the next one. */
+START_TEST(only_above_ends_the_grace)
+{
+    g_autoptr(Server) best = server_new(HOLD, 'b');
+    g_autoptr(Server) middle = server_new(ACCEPT, 'm');
+    g_autoptr(Server) worse = server_new(ACCEPT, 'w');
+    g_autoptr(Run) run = run_new();
+
+    add(run, best, 7);
+    add(run, worse, 5);
+    bs_connector_start(run->connector);
+    wait_for(&worse->requested);
+    bs_test_run_for(20);
+    if (run->connected == 1)
+        return; /* as above */
+    bs_connector_only_above(run->connector, 5);
+    bs_test_run_for(400);
+    ck_assert(!run->told);
+    middle->releases = best;
+    add(run, middle, 6);
+    wait_for_connected(run, best);
+}
+END_TEST
+
 START_TEST(only_above_before_the_start)
 {
     g_autoptr(Server) worse = server_new(ACCEPT, 'w');
@@ -866,6 +890,7 @@ connector_suite(void)
     tcase_add_test(tests, only_above_leaves_nothing);
     tcase_add_test(tests, only_above_leaves_a_better_one);
     tcase_add_test(tests, only_above_takes_one_that_waits);
+    tcase_add_test(tests, only_above_ends_the_grace);
     tcase_add_test(tests, only_above_before_the_start);
     tcase_add_test(tests, added_while_it_runs);
     tcase_add_test(tests, added_after_the_end);
