@@ -46,7 +46,7 @@ struct _Server {
     gboolean reached;   /* a connection has come */
     gboolean requested; /* a request has come */
     gboolean closed;    /* a client has gone */
-    Server *releases;   /* right after the first answer of this one */
+    Server *releases;   /* soon after the first answer of this one */
 };
 
 typedef struct {
@@ -115,6 +115,13 @@ server_release(Server *server, guint8 code)
     }
 }
 
+static gboolean
+release_later(gpointer data)
+{
+    server_release(data, 0);
+    return FALSE;
+}
+
 static void
 client_answer(Client *client, const char *dst_addr)
 {
@@ -151,7 +158,7 @@ client_answer(Client *client, const char *dst_addr)
         break;
     }
     if (server->releases != NULL)
-        server_release(g_steal_pointer(&server->releases), 0);
+        purple_timeout_add(10, release_later, g_steal_pointer(&server->releases));
 }
 
 static void
