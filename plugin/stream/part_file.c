@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* renameat2() */
-#endif
 #include "stream/part_file.h"
 
 #include <errno.h>
