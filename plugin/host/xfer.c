@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/xfer.h"
+
+#include <blist.h>
+#include <core.h>
+
+#include "host/xfer_internal.h"
+#include "log.h"
+
+static GList *ties; /* BsXfer */
+static gboolean quitting;
+static int signal_handle; /* its address is the handle of our signals */
+
+const char *
+bs_xfer_alias(PurpleAccount *account, const char *who)
+{
+    PurpleBuddy *buddy = purple_find_buddy(account, who);
+
+    return buddy != NULL ? purple_buddy_get_alias(buddy) : who;
+}
+
+const char *
+bs_xfer_file_name(const BsXfer *self)
+{
+    return purple_xfer_get_filename(self->xfer);
+}
+
+void
+bs_xfer_release(BsXfer *self)
+{
+    BsTransfer *transfer = g_steal_pointer(&self->transfer);
+
+    ties = g_list_remove(ties, self);
+    self->xfer->data = NULL;
+    if (self->hidden)
+        self->xfer->ui_ops = self->ui_ops;
+    bs_peer_search_cancel(&self->search);
+    if (transfer != NULL && bs_transfer_is_incoming(transfer) && !self->accepted)
+        bs_transfer_decline(transfer);
+    else if (transfer != NULL)
+        bs_transfer_cancel(transfer);
+    bs_ui_bytes_free(self->ui_bytes);
+    g_free(self->final_name);
+    g_free(self);
+}
+
+/* `end`, `cancel_send`, `cancel_recv` and `request_denied`: exactly one of these is the end of an xfer, but
+ * libpurple does not keep from calling a second one. */
+static void
+xfer_is_over(PurpleXfer *xfer)
+{
+    if (xfer->data != NULL)
+        bs_xfer_release(xfer->data);
+}
+
+BsXfer *
+bs_xfer_make(BsConnection *connection, PurpleXferType type, const char *who, void (*init)(PurpleXfer *))
+{
+    BsXfer *self = g_new0(BsXfer, 1);
+
+    self->xfer = purple_xfer_new(bs_connection_account(connection), type, who);
+    self->connection = connection;
+    self->xfer->data = self;
+    purple_xfer_set_init_fnc(self->xfer, init);
+    purple_xfer_set_request_denied_fnc(self->xfer, xfer_is_over);
+    purple_xfer_set_cancel_send_fnc(self->xfer, xfer_is_over);
+    purple_xfer_set_cancel_recv_fnc(self->xfer, xfer_is_over);
+    purple_xfer_set_end_fnc(self->xfer, xfer_is_over);
+    ties = g_list_prepend(ties, self);
+    return self;
+}
+
+void
+bs_xfer_end_orphan(PurpleXfer *xfer)
+{
+    /* Whatever untied it has dropped the reference that cancelling drops. */
+    purple_xfer_ref(xfer);
+    purple_xfer_cancel_local(xfer);
+}
+
+void
+bs_xfer_cancel(BsXfer *self, gboolean remote)
+{
+    PurpleXfer *xfer = self->xfer;
+    gboolean dialog_open = self->dialog_open;
+    guint references;
+
+    purple_xfer_ref(xfer);
+    references = xfer->ref;
+    if (remote)
+        purple_xfer_cancel_remote(xfer);
+    else
+        purple_xfer_cancel_local(xfer);
+    /* libpurple closes its dialog, but forgets the reference that this held; a UI may answer it instead. */
+    if (dialog_open && xfer->ref == references - 1)
+        purple_xfer_unref(xfer);
+    purple_xfer_unref(xfer);
+}
+
+void
+bs_xfer_fail(BsXfer *self, const char *sentence)
+{
+    PurpleXfer *xfer = self->xfer;
+
+    bs_log(NULL, "told the user: %s", sentence);
+    purple_xfer_conversation_write(xfer, (char *)sentence, TRUE);
+    if (!quitting)
+        purple_xfer_error(purple_xfer_get_type(xfer), purple_xfer_get_account(xfer), xfer->who, sentence);
+    /* Without a name, libpurple does not say that the user cancelled it. */
+    purple_xfer_set_filename(xfer, NULL);
+    bs_xfer_cancel(self, FALSE);
+}
+
+void
+bs_xfer_fail_for(BsXfer *self, BsNotice notice, const char *detail)
+{
+    const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
+    g_autofree char *sentence = bs_notice_of(notice, alias, bs_xfer_file_name(self), detail);
+
+    bs_xfer_fail(self, sentence);
+}
+
+static gssize
+read_for_ui(guchar **buffer, PurpleXfer *xfer)
+{
+    BsXfer *self = xfer->data;
+
+    *buffer = NULL;
+    return self != NULL && self->ui_bytes != NULL ? bs_ui_bytes_read(self->ui_bytes, buffer) : 0;
+}
+
+static gssize
+write_from_ui(const guchar *buffer, size_t size, PurpleXfer *xfer)
+{
+    BsXfer *self = xfer->data;
+
+    return self != NULL && self->ui_bytes != NULL ? bs_ui_bytes_write(self->ui_bytes, buffer, size) : 0;
+}
+
+/* The file is there, or with the peer: libpurple hears of it, and the xfer is over. */
+static void
+complete(BsXfer *self)
+{
+    PurpleXfer *xfer = self->xfer;
+
+    purple_xfer_ref(xfer);
+    if (self->final_name != NULL)
+        purple_xfer_set_local_filename(xfer, self->final_name);
+    if (purple_xfer_get_size(xfer) == 0)
+        purple_xfer_set_size(xfer, purple_xfer_get_bytes_sent(xfer));
+    purple_xfer_set_bytes_sent(xfer, purple_xfer_get_size(xfer));
+    purple_xfer_set_completed(xfer, TRUE);
+    if (xfer->data != NULL)
+        purple_xfer_end(xfer);
+    purple_xfer_unref(xfer);
+}
+
+static void
+ui_is_ready(gpointer data)
+{
+    BsXfer *self = data;
+
+    if (self->transfer != NULL)
+        bs_transfer_wake(self->transfer);
+    else if (bs_ui_bytes_drained(self->ui_bytes))
+        complete(self);
+}
+
+void
+bs_xfer_use_ui_bytes(BsXfer *self, guint64 size)
+{
+    self->ui_bytes = bs_ui_bytes_new(self->xfer, size, ui_is_ready, self);
+    purple_xfer_set_read_fnc(self->xfer, read_for_ui);
+    purple_xfer_set_write_fnc(self->xfer, write_from_ui);
+}
+
+static gssize
+ui_writes_nothing(PurpleXfer *xfer, const guchar *buffer, gssize size)
+{
+    (void)xfer;
+    (void)buffer;
+    (void)size;
+    return -1;
+}
+
+static gssize
+ui_reads_nothing(PurpleXfer *xfer, guchar **buffer, gssize size)
+{
+    (void)xfer;
+    (void)size;
+    *buffer = NULL;
+    return -1;
+}
+
+/* libpurple opens, and when receiving empties, the file of an xfer that it starts, unless the UI says that it
+ * reads and writes itself: so for that moment it does. The xfer may be over after. */
+static void
+start_without_opening(PurpleXfer *xfer)
+{
+    PurpleXferUiOps *ui_ops = xfer->ui_ops;
+    PurpleXferUiOps ops = {0};
+
+    if (ui_ops != NULL)
+        ops = *ui_ops;
+    ops.ui_read = ui_reads_nothing;
+    ops.ui_write = ui_writes_nothing;
+    xfer->ui_ops = &ops;
+    purple_xfer_start(xfer, -1, NULL, 0);
+    xfer->ui_ops = ui_ops;
+}
+
+static void
+transfer_started(BsTransfer *transfer, const BsRoute *route, gpointer data)
+{
+    BsXfer *self = data;
+    PurpleXfer *xfer = self->xfer;
+
+    (void)transfer;
+    self->route = *route;
+    purple_xfer_ref(xfer);
+    if (self->ui_bytes != NULL)
+        purple_xfer_start(xfer, -1, NULL, 0);
+    else
+        start_without_opening(xfer);
+    if (xfer->data != NULL && self->ui_bytes != NULL)
+        bs_ui_bytes_start(self->ui_bytes);
+    purple_xfer_unref(xfer);
+}
+
+static void
+transfer_progress(BsTransfer *transfer, guint64 moved, gpointer data)
+{
+    BsXfer *self = data;
+
+    (void)transfer;
+    /* What a UI moves, libpurple counts. */
+    if (self->ui_bytes != NULL)
+        return;
+    purple_xfer_set_bytes_sent(self->xfer, (size_t)moved);
+    purple_xfer_update_progress(self->xfer);
+}
+
+static void
+file_arrived(BsXfer *self, const BsEnd *end, const char *alias)
+{
+    gboolean incoming = purple_xfer_get_type(self->xfer) == PURPLE_XFER_RECEIVE;
+    g_autofree char *sentence = bs_notice_of_end(end, incoming, alias, bs_xfer_file_name(self));
+    g_autofree char *route = bs_notice_of_route(&self->route, incoming);
+    g_autofree char *line = g_strdup_printf("%s %s", sentence, route);
+
+    purple_xfer_conversation_write(self->xfer, line, FALSE);
+    /* libpurple completes the xfer when the UI has taken the last byte; where it does not know the size, we
+     * do. */
+    if (incoming && self->ui_bytes != NULL && !bs_ui_bytes_drained(self->ui_bytes))
+        return;
+    complete(self);
+}
+
+static void
+transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
+{
+    BsXfer *self = data;
+    const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
+    gboolean incoming = bs_transfer_is_incoming(transfer);
+    g_autofree char *sentence = NULL;
+
+    self->transfer = NULL;
+    switch (end->reason) {
+    case BS_END_DELIVERED:
+    case BS_END_UNVERIFIED:
+        file_arrived(self, end, alias);
+        break;
+    case BS_END_DECLINED:
+    case BS_END_CANCELLED:
+        bs_xfer_cancel(self, TRUE);
+        break;
+    default:
+        sentence = bs_notice_of_end(end, incoming, alias, bs_xfer_file_name(self));
+        bs_xfer_fail(self, sentence);
+        break;
+    }
+}
+
+const BsTransferEvents bs_xfer_transfer_events = {
+    .started = transfer_started,
+    .progress = transfer_progress,
+    .ended = transfer_ended,
+};
+
+/* The user hears of what was under way; an open dialog just closes, and so does what never began. */
+static void
+give_up(BsXfer *self, BsNotice notice)
+{
+    if (self->dialog_open || (self->transfer == NULL && self->search == NULL))
+        bs_xfer_cancel(self, FALSE);
+    else
+        bs_xfer_fail_for(self, notice, NULL);
+}
+
+/* Ending one may end others, and a UI may ask for new ones. */
+static void
+give_up_all(const BsConnection *connection, BsNotice notice)
+{
+    GList *item = ties;
+
+    while (item != NULL) {
+        BsXfer *self = item->data;
+
+        if (connection == NULL || self->connection == connection) {
+            give_up(self, notice);
+            item = ties;
+        } else {
+            item = item->next;
+        }
+    }
+}
+
+void
+bs_xfers_connection_closing(BsConnection *connection)
+{
+    give_up_all(connection, BS_NOTICE_SIGNED_OFF);
+}
+
+static void
+core_quits(gpointer data)
+{
+    (void)data;
+    quitting = TRUE;
+}
+
+void
+bs_xfers_start(BsSendFile pass_on)
+{
+    ties = NULL;
+    quitting = FALSE;
+    purple_signal_connect(purple_get_core(), "quitting", &signal_handle, PURPLE_CALLBACK(core_quits), NULL);
+    bs_xfer_send_start(pass_on);
+    bs_xfer_receive_start();
+}
+
+/* Finished xfers stay in the UI's window. `init` stays with them: libpurple calls it without asking whether
+ * it is there, and it does nothing but end what is untied. */
+static void
+let_go_of_finished(void)
+{
+    for (GList *item = purple_xfers_get_all(); item != NULL; item = item->next) {
+        PurpleXfer *xfer = item->data;
+
+        if (xfer->ops.end != xfer_is_over)
+            continue;
+        purple_xfer_set_request_denied_fnc(xfer, NULL);
+        purple_xfer_set_cancel_send_fnc(xfer, NULL);
+        purple_xfer_set_cancel_recv_fnc(xfer, NULL);
+        purple_xfer_set_end_fnc(xfer, NULL);
+        purple_xfer_set_read_fnc(xfer, NULL);
+        purple_xfer_set_write_fnc(xfer, NULL);
+    }
+}
+
+void
+bs_xfers_stop(void)
+{
+    give_up_all(NULL, BS_NOTICE_UNLOADED);
+    let_go_of_finished();
+    bs_xfer_receive_stop();
+    bs_xfer_send_stop();
+    purple_signals_disconnect_by_handle(&signal_handle);
+}

@@ -1,0 +1,33 @@
+/* A PurpleXfer and its transfer, tied to each other: what libpurple and its UI see of our transfers.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_XFER_H
+#define BS_XFER_H
+
+#include <ft.h>
+
+#include "host/connection.h"
+
+/* libpurple's own send_file, for contacts that cannot take a file from us. */
+typedef void (*BsSendFile)(PurpleConnection *gc, const char *who, const char *file);
+
+void bs_xfers_start(BsSendFile pass_on);
+
+/* Cancels what is running, with a notice to the user, and lets go of everything else. Connections must still
+ * be there. */
+void bs_xfers_stop(void);
+
+/* Sends `file` to `who`, a full or bare JID; NULL asks the user for a file. The PurpleXfer is made at once;
+ * to whom it goes is found out when the file is known, and a contact who turns out not to take files in our
+ * way gets it by libpurple's own. */
+void bs_xfer_send_file(BsConnection *connection, const char *who, const char *file);
+
+/* An xfer for sending, not requested yet (new_xfer of PurplePluginProtocolInfo). */
+PurpleXfer *bs_xfer_new(BsConnection *connection, const char *who);
+
+/* A peer offers a file: asks the user. */
+void bs_xfer_offered(BsConnection *connection, BsTransfer *transfer);
+
+/* The connection is about to end: cancels its xfers, with a notice to the user. */
+void bs_xfers_connection_closing(BsConnection *connection);
+
+#endif

@@ -1,0 +1,71 @@
+/* libpurple's door: load and unload, nothing else.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#define PURPLE_PLUGINS
+#include <glib.h>
+#include <gmodule.h>
+#include <plugin.h>
+#include <version.h>
+
+#include "host/prpl_hooks.h"
+#include "i18n.h"
+
+#define PLUGIN_ID "core-bytestreams"
+
+/* Others may still call our functions after we were unloaded, and even after libpurple closed the module. */
+static void
+stay_mapped(const PurplePlugin *plugin)
+{
+    GModule *module = plugin->path != NULL ? g_module_open(plugin->path, G_MODULE_BIND_LOCAL) : NULL;
+
+    if (module == NULL)
+        return;
+    g_module_make_resident(module);
+    g_module_close(module);
+}
+
+static gboolean
+plugin_load(PurplePlugin *plugin)
+{
+    stay_mapped(plugin);
+    return bs_prpl_hooks_install();
+}
+
+static gboolean
+plugin_unload(PurplePlugin *plugin)
+{
+    (void)plugin;
+    bs_prpl_hooks_remove();
+    return TRUE;
+}
+
+static PurplePluginInfo info = {
+    .magic = PURPLE_PLUGIN_MAGIC,
+    .major_version = PURPLE_MAJOR_VERSION,
+    .minor_version = PURPLE_MINOR_VERSION,
+    .type = PURPLE_PLUGIN_STANDARD,
+    .priority = PURPLE_PRIORITY_DEFAULT,
+    .id = PLUGIN_ID,
+    .version = PACKAGE_VERSION,
+    .author = "The purple-bytestreams authors",
+    .homepage = "",
+    .load = plugin_load,
+    .unload = plugin_unload,
+};
+
+static void
+init_plugin(PurplePlugin *plugin)
+{
+    (void)plugin;
+    bindtextdomain(GETTEXT_PACKAGE, LOCALEDIR);
+    bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
+    info.name = _("Bidirectional File Transfer");
+    info.summary = _("Sends and receives files over XMPP, whichever of the two computers can be reached.");
+    info.description =
+        _("Takes over file transfer for XMPP accounts. Both sides try to connect to each other, so that "
+          "a file arrives also when one of them is behind a firewall or a home router. Every file is "
+          "checked for transmission errors before it gets its name.");
+    /* libpurple frees the list when it closes the module. */
+    info.dependencies = g_list_append(NULL, "prpl-jabber");
+}
+
+PURPLE_INIT_PLUGIN(bytestreams, init_plugin, info)
