@@ -191,6 +191,28 @@ bs_ui_bytes_write(BsUiBytes *bytes, const guchar *buffer, gsize size)
     return had + taken == bytes->size ? (gssize)taken - 1 : (gssize)taken;
 }
 
+/* Receiving: how many bytes the UI may have now. */
+static gsize
+releasable(const BsUiBytes *bytes)
+{
+    gsize count = MIN(bytes->buffer->len, (guint)BUFFER_BYTES);
+
+    if (bytes->finished || count == 0)
+        return count;
+    /* Of a file of unknown size any byte may be the last. */
+    if (bytes->size == BS_SIZE_UNKNOWN || bytes->taken + count == bytes->size)
+        return count - 1;
+    return count;
+}
+
+/* The UI tells only once that it is ready, so it must not be called for nothing. */
+static void
+want_xfer_to_take(BsUiBytes *bytes)
+{
+    if (releasable(bytes) > 0)
+        want_xfer(bytes);
+}
+
 static gssize
 sink_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
 {
@@ -203,7 +225,7 @@ sink_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
     if (count == 0)
         return -1;
     g_byte_array_append(bytes->buffer, buffer, (guint)count);
-    want_xfer(bytes);
+    want_xfer_to_take(bytes);
     return (gssize)count;
 }
 
@@ -219,8 +241,7 @@ sink_finish(BsSink *sink, GError **error)
     }
     bytes->sink = NULL;
     bytes->finished = TRUE;
-    if (bytes->buffer->len > 0)
-        want_xfer(bytes);
+    want_xfer_to_take(bytes);
     return TRUE;
 }
 
@@ -251,20 +272,6 @@ gboolean
 bs_ui_bytes_drained(const BsUiBytes *bytes)
 {
     return bytes->finished && bytes->buffer->len == 0;
-}
-
-/* Receiving: how many bytes the UI may have now. */
-static gsize
-releasable(const BsUiBytes *bytes)
-{
-    gsize count = MIN(bytes->buffer->len, (guint)BUFFER_BYTES);
-
-    if (bytes->finished || count == 0)
-        return count;
-    /* Of a file of unknown size any byte may be the last. */
-    if (bytes->size == BS_SIZE_UNKNOWN || bytes->taken + count == bytes->size)
-        return count - 1;
-    return count;
 }
 
 /* libpurple passes what it gets to the UI whole, and asks again only when we say so. */
