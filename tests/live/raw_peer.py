@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A contact that says whatever a test wants it to say: XMPP over a plain socket, stanza by stanza."""
+
+import base64
+import queue
+import socket
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from xml.sax.saxutils import quoteattr
+
+from headless import PATIENCE, Gone
+from prosody import DOMAIN, PASSWORD
+
+CLIENT = "{jabber:client}"
+STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
+class RawPeer:
+    def __init__(self, server, user, resource="raw", host=None):
+        self.jid = "%s@%s/%s" % (user, DOMAIN, resource)
+        self._socket = socket.create_connection((host or server.address, server.port), 30)
+        self._socket.settimeout(None)
+        self._stanzas = queue.Queue()
+        self._kept = []
+        self._id = 0
+        self._restart = threading.Event()
+        self._parser = None
+        self._open_stream()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._log_in(user, resource)
+
+    def _open_stream(self):
+        self._parser = ElementTree.XMLPullParser(("start", "end"))
+        self._depth = 0
+        self._root = None
+        self.send("<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' "
+                  "xmlns:stream='http://etherx.jabber.org/streams'>" % DOMAIN)
+
+    def _read(self):
+        try:
+            while True:
+                data = self._socket.recv(65536)
+                if not data:
+                    break
+                self._parser.feed(data)
+                self._collect()
+        except (OSError, ElementTree.ParseError):
+            pass
+        self._stanzas.put(None)
+
+    def _collect(self):
+        for event, element in self._parser.read_events():
+            self._depth += 1 if event == "start" else -1
+            if event == "start" and self._depth == 1:
+                self._root = element
+            elif event == "end" and self._depth == 1:
+                self._root.remove(element)
+                if element.tag.endswith("}success"):
+                    self._open_stream()
+                    self._stanzas.put(element)
+                    return
+                self._stanzas.put(element)
+
+    def _log_in(self, user, resource):
+        plain = base64.b64encode(("\0%s\0%s" % (user, PASSWORD)).encode()).decode()
+        self._next(lambda e: e.tag.endswith("features"))
+        self.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % plain)
+        self._next(lambda e: e.tag.endswith("}success"))
+        self._next(lambda e: e.tag.endswith("features"))
+        self.request("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>%s</resource></bind>" % resource, None)
+        self.request("<query xmlns='jabber:iq:roster'/>", None, kind="get")
+
+    def send(self, text):
+        self._socket.sendall(text.encode())
+
+    def _next(self, wanted, patience=None):
+        """The next stanza that `wanted` wants; others are kept for later."""
+        for stanza in self._kept:
+            if wanted(stanza):
+                self._kept.remove(stanza)
+                return stanza
+        deadline = time.monotonic() + (patience or PATIENCE)
+        while True:
+            try:
+                stanza = self._stanzas.get(timeout=max(0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise Gone("the stanza that was waited for did not come") from None
+            if stanza is None:
+                self._stanzas.put(None)
+                raise Gone("the server closed the connection")
+            if wanted(stanza):
+                return stanza
+            self._kept.append(stanza)
+
+    def presence(self, children=""):
+        self.send("<presence>%s</presence>" % children)
+
+    def new_id(self):
+        self._id += 1
+        return "raw%d" % self._id
+
+    def request(self, payload, to, kind="set", patience=None):
+        """Sends an IQ and returns its answer."""
+        iq_id = self.new_id()
+        self.send("<iq type='%s' id='%s'%s>%s</iq>" % (kind, iq_id, " to=" + quoteattr(to) if to else "", payload))
+        return self._next(lambda e: e.tag == CLIENT + "iq" and e.get("id") == iq_id
+                          and e.get("type") in ("result", "error"), patience)
+
+    def ask(self, wanted, patience=None):
+        """The next IQ of type set or get whose payload `wanted` wants; it is answered with an empty result."""
+        iq = self._next(lambda e: e.tag == CLIENT + "iq" and e.get("type") in ("set", "get") and len(e)
+                        and wanted(e[0]), patience)
+        self.send("<iq type='result' id=%s to=%s/>" % (quoteattr(iq.get("id")), quoteattr(iq.get("from"))))
+        return iq
+
+    def jingle(self, action, patience=None):
+        """The next Jingle request of that action, acknowledged: its <jingle/>."""
+        return self.ask(lambda p: p.tag == "{urn:xmpp:jingle:1}jingle" and p.get("action") == action, patience)[0]
+
+    def presence_of(self, full_jid, kind=None, where=None):
+        """The next presence from there."""
+        return self._next(lambda e: e.tag == CLIENT + "presence" and e.get("from") == full_jid
+                          and e.get("type") == kind and (where is None or where(e)))
+
+    def features_of(self, full_jid):
+        """What its client says it can do."""
+        answer = self.request("<query xmlns='http://jabber.org/protocol/disco#info'/>", full_jid, kind="get")
+        return {f.get("var") for f in answer.iter("{http://jabber.org/protocol/disco#info}feature")}
+
+    def nothing_waiting(self, wanted):
+        """TRUE if nothing of that kind has come, after a round trip to the server."""
+        self.request("<ping xmlns='urn:xmpp:ping'/>", DOMAIN, kind="get")
+        return not any(wanted(e) for e in self._kept)
+
+    def close(self):
+        try:
+            self.send("</stream:stream>")
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._socket.close()
+
+
+def error_of(answer):
+    """(condition, Jingle condition or None) of an error, None for a result."""
+    error = answer.find(CLIENT + "error")
+    if error is None:
+        return None
+    condition = special = None
+    for child in error:
+        if child.tag.startswith(STANZA_ERRORS) and not child.tag.endswith("}text"):
+            condition = child.tag.partition("}")[2]
+        elif child.tag.startswith("{urn:xmpp:jingle:errors:1}"):
+            special = child.tag.partition("}")[2]
+    return condition, special
