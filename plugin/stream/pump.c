@@ -9,8 +9,7 @@
 #include <linux/sockios.h>
 
 #include "log.h"
-
-#define BUFFER_BYTES (256 * 1024)
+#include "stream/mover.h"
 
 /* What one call of the event loop may do at most. */
 #define TURN_BYTES (1024 * 1024)
@@ -36,40 +35,21 @@ typedef enum {
     PUMP_FREED, /* released when the last of its functions has returned */
 } PumpState;
 
-typedef enum {
-    TURN_MOVED,        /* there may be more to do at once */
-    TURN_WAITS_SOCKET, /* for the connection */
-    TURN_WAITS_WAKE,   /* for the source or sink */
-    TURN_COMPLETE,     /* all bytes are through */
-    TURN_FAILED,       /* with an error */
-} Turn;
-
 struct _BsPump {
     char *id;
-    int fd;
-    BsSource *source; /* NULL when receiving */
-    BsSink *sink;     /* NULL when sending */
-    guint64 length;
+    BsMover mover;
     BsPumpEvents events;
     gpointer data;
 
     PumpState state;
     guint calls; /* of our functions on the stack */
 
-    guint8 *buffer;
-    gsize start;   /* the buffer's bytes from here ... */
-    gsize end;     /* ... to here still have to go */
-    guint64 taken; /* bytes that came into the buffer */
-    guint64 moved; /* bytes that left it */
-    BsDigest *digest;
-
     guint watch;
     PurpleInputFunction watch_function;
     guint kick; /* a timeout that continues the work */
     guint stall_timer;
     guint quiet_ticks;
-    gboolean stirred; /* something moved since the last tick */
-    int unsent;       /* in the kernel's buffer at the last tick */
+    int unsent; /* in the kernel's buffer at the last tick */
     gint64 last_breath;
     gint64 last_progress;
 
@@ -79,18 +59,6 @@ struct _BsPump {
 
 static void run(BsPump *pump);
 static void watch_peer(BsPump *pump);
-
-static void
-set_connection_error(GError **error, int code)
-{
-    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CONNECTION, g_strerror(code));
-}
-
-static gboolean
-would_block(int code)
-{
-    return code == EAGAIN || code == EWOULDBLOCK;
-}
 
 static void
 unwatch(BsPump *pump)
@@ -110,7 +78,7 @@ watch_for(BsPump *pump, PurpleInputCondition condition, PurpleInputFunction func
     if (pump->watch != 0 && pump->watch_function == function)
         return;
     unwatch(pump);
-    pump->watch = purple_input_add(pump->fd, condition, function, pump);
+    pump->watch = purple_input_add(pump->mover.fd, condition, function, pump);
     pump->watch_function = function;
 }
 
@@ -156,10 +124,10 @@ stop_timers(BsPump *pump)
 static void
 close_connection(BsPump *pump)
 {
-    int fd = pump->fd;
+    int fd = pump->mover.fd;
 
     unwatch(pump);
-    pump->fd = -1;
+    pump->mover.fd = -1;
     if (fd < 0)
         return;
     /* A resolver's child process may hold a copy, so that close() alone would not end the connection. */
@@ -170,8 +138,7 @@ close_connection(BsPump *pump)
 static void
 release(BsPump *pump)
 {
-    bs_digest_free(pump->digest);
-    g_free(pump->buffer);
+    bs_mover_clear(&pump->mover);
     g_free(pump->id);
     g_free(pump);
 }
@@ -206,7 +173,7 @@ report_progress(BsPump *pump, gint64 now)
 {
     pump->last_progress = now;
     if (pump->events.progress != NULL)
-        pump->events.progress(pump, pump->moved, pump->data);
+        pump->events.progress(pump, pump->mover.moved, pump->data);
 }
 
 /* The end; takes `error`. Must stand between enter() and leave(). */
@@ -216,16 +183,17 @@ end_pump(BsPump *pump, GError *error)
     pump->state = PUMP_ENDED;
     stop_timers(pump);
     unwatch(pump);
-    g_clear_pointer(&pump->buffer, g_free);
+    g_clear_pointer(&pump->mover.buffer, g_free);
     if (error != NULL) {
         bs_log_warning(pump->id, "%s ended after %" G_GUINT64_FORMAT " bytes: %s",
-                       pump->source != NULL ? "sending" : "receiving", pump->moved, error->message);
+                       pump->mover.source != NULL ? "sending" : "receiving", pump->mover.moved,
+                       error->message);
         close_connection(pump);
     } else {
-        bs_log(pump->id, "%" G_GUINT64_FORMAT " bytes %s", pump->moved,
-               pump->source != NULL ? "sent" : "received");
-        if (pump->source != NULL) {
-            shutdown(pump->fd, SHUT_WR);
+        bs_log(pump->id, "%" G_GUINT64_FORMAT " bytes %s", pump->mover.moved,
+               pump->mover.source != NULL ? "sent" : "received");
+        if (pump->mover.source != NULL) {
+            shutdown(pump->mover.fd, SHUT_WR);
             watch_peer(pump);
         }
         report_progress(pump, g_get_monotonic_time());
@@ -249,7 +217,7 @@ peer_ready(gpointer data, gint fd, PurpleInputCondition condition)
         return;
     count = recv(fd, dust, sizeof dust, MSG_DONTWAIT);
     code = errno;
-    if (count < 0 && (would_block(code) || code == EINTR))
+    if (count < 0 && (code == EAGAIN || code == EWOULDBLOCK || code == EINTR))
         return;
     if (count > 0) {
         pump->discarded += (gsize)count;
@@ -263,7 +231,7 @@ peer_ready(gpointer data, gint fd, PurpleInputCondition condition)
     if (count < 0 && pump->state == PUMP_RUNNING) {
         GError *error = NULL;
 
-        set_connection_error(&error, code);
+        bs_mover_set_connection_error(&error, code);
         enter(pump);
         end_pump(pump, error);
         leave(pump);
@@ -280,169 +248,12 @@ watch_peer(BsPump *pump)
         watch_for(pump, PURPLE_INPUT_READ, peer_ready);
 }
 
-/* What a source or sink says of its failure, as an error of this domain. */
-static Turn
-own_side_failed(GError **error, GError *reason, BsStreamError code)
-{
-    if (reason->domain == BS_STREAM_ERROR) {
-        g_propagate_error(error, reason);
-    } else {
-        g_set_error_literal(error, BS_STREAM_ERROR, code, reason->message);
-        g_error_free(reason);
-    }
-    return TURN_FAILED;
-}
-
-static void
-fill(BsPump *pump, gsize count)
-{
-    pump->start = 0;
-    pump->end = count;
-    pump->taken += count;
-    bs_digest_update(pump->digest, pump->buffer, count);
-}
-
-static void
-drain(BsPump *pump, gsize count)
-{
-    pump->start += count;
-    pump->moved += count;
-    pump->stirred = TRUE;
-}
-
-static gsize
-wanted(const BsPump *pump)
-{
-    guint64 left = pump->length - pump->taken;
-
-    return left < BUFFER_BYTES ? (gsize)left : BUFFER_BYTES;
-}
-
-static Turn
-read_source(BsPump *pump, GError **error)
-{
-    GError *reason = NULL;
-    gssize count = pump->source->read(pump->source, pump->buffer, wanted(pump), &reason);
-
-    if (count < 0)
-        return reason != NULL ? own_side_failed(error, reason, BS_STREAM_ERROR_READ) : TURN_WAITS_WAKE;
-    if (count == 0) {
-        g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED,
-                            "The file is shorter than it was when it was offered");
-        return TURN_FAILED;
-    }
-    fill(pump, (gsize)count);
-    return TURN_MOVED;
-}
-
-static Turn
-write_socket(BsPump *pump, GError **error)
-{
-    gssize count;
-
-    do
-        count =
-            send(pump->fd, pump->buffer + pump->start, pump->end - pump->start, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (count < 0 && errno == EINTR);
-    if (count < 0 && would_block(errno))
-        return TURN_WAITS_SOCKET;
-    if (count < 0) {
-        set_connection_error(error, errno);
-        return TURN_FAILED;
-    }
-    drain(pump, (gsize)count);
-    return TURN_MOVED;
-}
-
-static Turn
-send_some(BsPump *pump, GError **error)
-{
-    if (pump->start == pump->end) {
-        Turn turn;
-
-        if (pump->taken == pump->length)
-            return TURN_COMPLETE;
-        turn = read_source(pump, error);
-        if (turn != TURN_MOVED || pump->state == PUMP_FREED)
-            return turn;
-    }
-    return write_socket(pump, error);
-}
-
-static Turn
-check_for_excess(BsPump *pump, GError **error)
-{
-    guint8 byte;
-
-    if (recv(pump->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-        return TURN_COMPLETE;
-    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_TOO_MUCH,
-                        "More bytes arrived than were announced");
-    return TURN_FAILED;
-}
-
-static Turn
-read_socket(BsPump *pump, GError **error)
-{
-    gssize count;
-
-    do
-        count = recv(pump->fd, pump->buffer, wanted(pump), MSG_DONTWAIT);
-    while (count < 0 && errno == EINTR);
-    if (count < 0 && would_block(errno))
-        return TURN_WAITS_SOCKET;
-    if (count < 0) {
-        set_connection_error(error, errno);
-        return TURN_FAILED;
-    }
-    if (count == 0 && pump->length == BS_SIZE_UNKNOWN)
-        return TURN_COMPLETE;
-    if (count == 0) {
-        g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_PEER_CLOSED,
-                            "The connection was closed before the last byte");
-        return TURN_FAILED;
-    }
-    fill(pump, (gsize)count);
-    pump->stirred = TRUE;
-    return TURN_MOVED;
-}
-
-static Turn
-write_sink(BsPump *pump, GError **error)
-{
-    GError *reason = NULL;
-    gssize count =
-        pump->sink->write(pump->sink, pump->buffer + pump->start, pump->end - pump->start, &reason);
-
-    if (count < 0)
-        return reason != NULL ? own_side_failed(error, reason, BS_STREAM_ERROR_WRITE) : TURN_WAITS_WAKE;
-    if (count == 0)
-        return TURN_WAITS_WAKE;
-    drain(pump, (gsize)count);
-    return TURN_MOVED;
-}
-
-static Turn
-receive_some(BsPump *pump, GError **error)
-{
-    if (pump->start == pump->end) {
-        Turn turn;
-
-        if (pump->taken == pump->length)
-            return check_for_excess(pump, error);
-        turn = read_socket(pump, error);
-        if (turn != TURN_MOVED)
-            return turn;
-    }
-    return write_sink(pump, error);
-}
-
 /* What the pump waits for until its next turn. */
 static void
-wait_for_turn(BsPump *pump, Turn turn, gint64 now)
+wait_for_turn(BsPump *pump, BsMove move, gint64 now)
 {
-    if (turn == TURN_WAITS_WAKE) {
-        if (pump->source != NULL)
+    if (move == BS_MOVE_WAITS_WAKE) {
+        if (pump->mover.source != NULL)
             watch_peer(pump);
         else
             unwatch(pump);
@@ -450,37 +261,37 @@ wait_for_turn(BsPump *pump, Turn turn, gint64 now)
         pump->last_breath = now;
         unwatch(pump);
         kick_after(pump, BREATH_MS);
-    } else if (turn == TURN_MOVED) {
+    } else if (move == BS_MOVE_MOVED) {
         unwatch(pump);
         kick_after(pump, 0);
     } else {
-        watch_for(pump, pump->source != NULL ? PURPLE_INPUT_WRITE : PURPLE_INPUT_READ, socket_ready);
+        watch_for(pump, pump->mover.source != NULL ? PURPLE_INPUT_WRITE : PURPLE_INPUT_READ, socket_ready);
     }
 }
 
 static void
 run(BsPump *pump)
 {
-    guint64 limit = pump->moved + TURN_BYTES;
+    guint64 limit = pump->mover.moved + TURN_BYTES;
     GError *error = NULL;
-    Turn turn = TURN_MOVED;
+    BsMove move = BS_MOVE_MOVED;
     gint64 now;
 
     if (put_off(pump))
         return;
     enter(pump);
-    for (guint i = 0; i < TURN_ROUNDS && turn == TURN_MOVED && pump->moved < limit; i++) {
-        turn = pump->source != NULL ? send_some(pump, &error) : receive_some(pump, &error);
+    for (guint i = 0; i < TURN_ROUNDS && move == BS_MOVE_MOVED && pump->mover.moved < limit; i++) {
+        move = bs_mover_move(&pump->mover, &error);
         if (pump->state == PUMP_FREED)
             break;
     }
     now = g_get_monotonic_time();
     if (pump->state == PUMP_FREED) {
         g_clear_error(&error);
-    } else if (turn == TURN_COMPLETE || turn == TURN_FAILED) {
+    } else if (move == BS_MOVE_COMPLETE || move == BS_MOVE_FAILED) {
         end_pump(pump, error);
     } else {
-        wait_for_turn(pump, turn, now);
+        wait_for_turn(pump, move, now);
         if (now - pump->last_progress >= PROGRESS_EVERY_US)
             report_progress(pump, now);
     }
@@ -492,7 +303,7 @@ bytes_unsent(const BsPump *pump)
 {
     int unsent = -1;
 
-    if (pump->fd < 0 || ioctl(pump->fd, SIOCOUTQ, &unsent) < 0)
+    if (pump->mover.fd < 0 || ioctl(pump->mover.fd, SIOCOUTQ, &unsent) < 0)
         return -1;
     return unsent;
 }
@@ -502,10 +313,10 @@ stall_tick(gpointer data)
 {
     BsPump *pump = data;
     /* A full buffer in the kernel can take long before it has room again, and yet empty steadily. */
-    int unsent = pump->source != NULL ? bytes_unsent(pump) : 0;
+    int unsent = pump->mover.source != NULL ? bytes_unsent(pump) : 0;
 
-    pump->quiet_ticks = pump->stirred || unsent != pump->unsent ? 0 : pump->quiet_ticks + 1;
-    pump->stirred = FALSE;
+    pump->quiet_ticks = pump->mover.stirred || unsent != pump->unsent ? 0 : pump->quiet_ticks + 1;
+    pump->mover.stirred = FALSE;
     pump->unsent = unsent;
     if (pump->quiet_ticks < STALL_TICKS || put_off(pump))
         return TRUE;
@@ -517,18 +328,14 @@ stall_tick(gpointer data)
 }
 
 static BsPump *
-pump_new(const char *id, int fd, guint64 length, guint hashes, const BsPumpEvents *events, gpointer data)
+pump_new(const char *id, const BsPumpEvents *events, gpointer data)
 {
     BsPump *pump = g_new0(BsPump, 1);
 
     pump->id = g_strdup(id);
-    pump->fd = fd;
-    pump->length = length;
     pump->events = *events;
     pump->data = data;
     pump->state = PUMP_RUNNING;
-    pump->buffer = g_malloc(BUFFER_BYTES);
-    pump->digest = bs_digest_new(hashes);
     pump->last_breath = pump->last_progress = g_get_monotonic_time();
     pump->stall_timer = purple_timeout_add_seconds(STALL_TICK_SECONDS, stall_tick, pump);
     kick_after(pump, 0);
@@ -539,9 +346,9 @@ BsPump *
 bs_pump_send(const char *id, int fd, BsSource *source, guint64 length, guint hashes,
              const BsPumpEvents *events, gpointer data)
 {
-    BsPump *pump = pump_new(id, fd, length, hashes, events, data);
+    BsPump *pump = pump_new(id, events, data);
 
-    pump->source = source;
+    bs_mover_init(&pump->mover, fd, source, NULL, length, hashes);
     return pump;
 }
 
@@ -549,9 +356,9 @@ BsPump *
 bs_pump_receive(const char *id, int fd, BsSink *sink, guint64 length, guint hashes,
                 const BsPumpEvents *events, gpointer data)
 {
-    BsPump *pump = pump_new(id, fd, length, hashes, events, data);
+    BsPump *pump = pump_new(id, events, data);
 
-    pump->sink = sink;
+    bs_mover_init(&pump->mover, fd, NULL, sink, length, hashes);
     return pump;
 }
 
@@ -565,13 +372,13 @@ bs_pump_wake(BsPump *pump)
 guint64
 bs_pump_moved(const BsPump *pump)
 {
-    return pump->moved;
+    return pump->mover.moved;
 }
 
 BsDigest *
 bs_pump_digest(BsPump *pump)
 {
-    return pump->digest;
+    return pump->mover.digest;
 }
 
 gboolean
