@@ -81,17 +81,15 @@ send_probe(BsPeers *peers, const char *bare)
 void
 bs_peers_probe_online(BsPeers *peers)
 {
-    g_autofree char *own = bs_jid_bare(bs_iq_link_own_jid(peers->link));
     g_autoptr(GHashTable) asked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GSList *buddies = purple_find_buddies(peers->account, NULL);
 
-    send_probe(peers, own);
     for (GSList *item = buddies; item != NULL; item = item->next) {
         PurpleBuddy *buddy = item->data;
         const char *name = purple_buddy_get_name(buddy);
 
-        if (PURPLE_BUDDY_IS_ONLINE(buddy) && g_hash_table_size(asked) < PROBES_MAX &&
-            g_hash_table_add(asked, bs_jid_key(name)))
+        if (PURPLE_BUDDY_IS_ONLINE(buddy) && !bs_jid_same_bare(name, bs_iq_link_own_jid(peers->link)) &&
+            g_hash_table_size(asked) < PROBES_MAX && g_hash_table_add(asked, bs_jid_key(name)))
             send_probe(peers, name);
     }
     g_slist_free(buddies);
@@ -350,15 +348,16 @@ probe_waited(gpointer data)
     return FALSE;
 }
 
-/* Somebody who is online may have come before we listened to presence. */
+/* Somebody who is online may have come before we listened to presence. A server does not take a probe of
+ * one's own account. */
 static gboolean
 may_be_online(const BsPeerSearch *search)
 {
-    PurpleBuddy *buddy;
+    PurpleBuddy *buddy = NULL;
 
-    if (bs_jid_same_bare(search->who, bs_iq_link_own_jid(search->peers->link)))
-        return TRUE;
-    buddy = search->peers->account != NULL ? purple_find_buddy(search->peers->account, search->who) : NULL;
+    if (search->peers->account != NULL &&
+        !bs_jid_same_bare(search->who, bs_iq_link_own_jid(search->peers->link)))
+        buddy = purple_find_buddy(search->peers->account, search->who);
     return buddy != NULL && PURPLE_BUDDY_IS_ONLINE(buddy);
 }
 

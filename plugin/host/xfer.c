@@ -256,6 +256,16 @@ file_arrived(BsXfer *self, const BsEnd *end, const char *alias)
     complete(self);
 }
 
+/* The user hears of what was under way; an open dialog just closes. */
+static void
+give_up(BsXfer *self, BsNotice notice)
+{
+    if (self->dialog_open)
+        bs_xfer_cancel(self, FALSE);
+    else
+        bs_xfer_fail_for(self, notice, NULL);
+}
+
 static void
 transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 {
@@ -265,6 +275,10 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
     g_autofree char *sentence = NULL;
 
     self->transfer = NULL;
+    if (self->going_offline) {
+        give_up(self, BS_NOTICE_SIGNED_OFF);
+        return;
+    }
     switch (end->reason) {
     case BS_END_DELIVERED:
     case BS_END_UNVERIFIED:
@@ -287,38 +301,52 @@ const BsTransferEvents bs_xfer_transfer_events = {
     .ended = transfer_ended,
 };
 
-/* The user hears of what was under way; an open dialog just closes, and so does what never began. */
-static void
-give_up(BsXfer *self, BsNotice notice)
+/* The first xfer of `connection` (NULL: of any) that does not wait for the end of its connection. */
+static BsXfer *
+find_tie(const BsConnection *connection)
 {
-    if (self->dialog_open || (self->transfer == NULL && self->search == NULL))
-        bs_xfer_cancel(self, FALSE);
-    else
-        bs_xfer_fail_for(self, notice, NULL);
-}
-
-/* Ending one may end others, and a UI may ask for new ones. */
-static void
-give_up_all(const BsConnection *connection, BsNotice notice)
-{
-    GList *item = ties;
-
-    while (item != NULL) {
+    for (GList *item = ties; item != NULL; item = item->next) {
         BsXfer *self = item->data;
 
-        if (connection == NULL || self->connection == connection) {
-            give_up(self, notice);
-            item = ties;
-        } else {
-            item = item->next;
-        }
+        if ((connection == NULL || self->connection == connection) && !self->going_offline)
+            return self;
     }
+    return NULL;
 }
 
+static gboolean
+is_under_way(const BsXfer *self)
+{
+    return self->transfer != NULL || self->search != NULL;
+}
+
+/* A transfer ends with its connection, which tells the peer. */
 void
 bs_xfers_connection_closing(BsConnection *connection)
 {
-    give_up_all(connection, BS_NOTICE_SIGNED_OFF);
+    BsXfer *self;
+
+    while ((self = find_tie(connection)) != NULL) {
+        if (self->transfer != NULL)
+            self->going_offline = TRUE;
+        else if (is_under_way(self))
+            give_up(self, BS_NOTICE_SIGNED_OFF);
+        else
+            bs_xfer_cancel(self, FALSE);
+    }
+}
+
+static void
+end_all(void)
+{
+    BsXfer *self;
+
+    while ((self = find_tie(NULL)) != NULL) {
+        if (is_under_way(self))
+            give_up(self, BS_NOTICE_UNLOADED);
+        else
+            bs_xfer_cancel(self, FALSE);
+    }
 }
 
 static void
@@ -360,7 +388,7 @@ let_go_of_finished(void)
 void
 bs_xfers_stop(void)
 {
-    give_up_all(NULL, BS_NOTICE_UNLOADED);
+    end_all();
     let_go_of_finished();
     bs_xfer_receive_stop();
     bs_xfer_send_stop();
