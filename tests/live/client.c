@@ -219,10 +219,13 @@ do_answer(char **fields)
            client_ui_answer((guint)atoi(fields[0]), answer, fields[2]);
 }
 
+/* cancel TRANSFER: in vain if it has ended meanwhile, as for a user who is too slow */
 static gboolean
 do_cancel(char **fields)
 {
-    return client_xfers_cancel((guint)atoi(fields[0]));
+    if (!client_xfers_cancel((guint)atoi(fields[0])))
+        report("too-late", "transfer", fields[0], NULL);
+    return TRUE;
 }
 
 /* pref NAME int|bool|string VALUE */

@@ -77,6 +77,8 @@ class Client:
                 while position < len(self.events):
                     candidate = self.events[position]
                     position += 1
+                    if candidate["event"] == "refused" and event != "refused":
+                        raise Gone("the client cannot do %r" % candidate["command"])
                     if (candidate["event"] == event and all(candidate.get(k) == v for k, v in match.items())
                             and (where is None or where(candidate))):
                         return candidate
@@ -95,11 +97,12 @@ class Client:
 
     # What a user does
 
-    def account(self, user, server, resource="home", proxies=None):
-        """Adds an account, which signs on; returns its full JID once it is online."""
+    def account(self, user, server, resource="home", address=None, proxies=None):
+        """Adds an account, which signs on at the server (reached under `address`); returns its full JID once it is
+        online."""
         name = "%s@%s/%s" % (user, DOMAIN, resource)
         since = self.now()
-        self.tell("account", name, PASSWORD, server.address, server.port, *([proxies] if proxies else []))
+        self.tell("account", name, PASSWORD, address or server.address, server.port, *([proxies] if proxies else []))
         return self.wait("online", since, account=name)["jid"]
 
     def load(self, file):
