@@ -77,6 +77,28 @@ bs_ui_bytes_free(BsUiBytes *bytes)
     g_free(bytes);
 }
 
+/* Receiving: how many bytes the UI may have now. */
+static gsize
+releasable(const BsUiBytes *bytes)
+{
+    gsize count = MIN(bytes->buffer->len, (guint)BUFFER_BYTES);
+
+    if (bytes->finished || count == 0)
+        return count;
+    /* Of a file of unknown size any byte may be the last. */
+    if (bytes->size == BS_SIZE_UNKNOWN || bytes->taken + count == bytes->size)
+        return count - 1;
+    return count;
+}
+
+/* The UI tells only once that it is ready, so it must not be called for nothing. */
+static gboolean
+has_use_for_ui(const BsUiBytes *bytes)
+{
+    return purple_xfer_get_type(bytes->xfer) == PURPLE_XFER_SEND ? bytes->buffer->len == 0
+                                                                 : releasable(bytes) > 0;
+}
+
 static void schedule(BsUiBytes *bytes);
 
 /* Either may call back into whatever called us, or end it: so each happens in a turn of the event loop of its
@@ -93,7 +115,8 @@ take_turn(gpointer data)
         bytes->ready(bytes->data);
     } else {
         bytes->wants_xfer = FALSE;
-        purple_xfer_prpl_ready(bytes->xfer);
+        if (has_use_for_ui(bytes))
+            purple_xfer_prpl_ready(bytes->xfer);
     }
     return FALSE;
 }
@@ -191,28 +214,6 @@ bs_ui_bytes_write(BsUiBytes *bytes, const guchar *buffer, gsize size)
     return had + taken == bytes->size ? (gssize)taken - 1 : (gssize)taken;
 }
 
-/* Receiving: how many bytes the UI may have now. */
-static gsize
-releasable(const BsUiBytes *bytes)
-{
-    gsize count = MIN(bytes->buffer->len, (guint)BUFFER_BYTES);
-
-    if (bytes->finished || count == 0)
-        return count;
-    /* Of a file of unknown size any byte may be the last. */
-    if (bytes->size == BS_SIZE_UNKNOWN || bytes->taken + count == bytes->size)
-        return count - 1;
-    return count;
-}
-
-/* The UI tells only once that it is ready, so it must not be called for nothing. */
-static void
-want_xfer_to_take(BsUiBytes *bytes)
-{
-    if (releasable(bytes) > 0)
-        want_xfer(bytes);
-}
-
 static gssize
 sink_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
 {
@@ -225,7 +226,7 @@ sink_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
     if (count == 0)
         return -1;
     g_byte_array_append(bytes->buffer, buffer, (guint)count);
-    want_xfer_to_take(bytes);
+    want_xfer(bytes);
     return (gssize)count;
 }
 
@@ -241,7 +242,7 @@ sink_finish(BsSink *sink, GError **error)
     }
     bytes->sink = NULL;
     bytes->finished = TRUE;
-    want_xfer_to_take(bytes);
+    want_xfer(bytes);
     return TRUE;
 }
 

@@ -249,8 +249,8 @@ file_arrived(BsXfer *self, const BsEnd *end, const char *alias)
     g_autofree char *line = g_strdup_printf("%s %s", sentence, route);
 
     purple_xfer_conversation_write(self->xfer, line, FALSE);
-    /* libpurple completes the xfer when the UI has taken the last byte; where it does not know the size, we
-     * do. */
+    /* Whether libpurple completes the xfer when the UI has taken the last byte depends on its version; if
+     * not, we do. */
     if (incoming && self->ui_bytes != NULL && !bs_ui_bytes_drained(self->ui_bytes))
         return;
     complete(self);
