@@ -280,12 +280,33 @@ assert_failed(Story *story, BsStreamError code)
     ck_assert_msg(story->code == code, "%d: %s", story->code, story->message);
 }
 
+/* Ends the pump; what it told is forgotten. */
 static void
 clear(Story *story)
 {
+    Story none = {0};
+
     bs_pump_free(story->pump);
-    story->pump = NULL;
-    g_clear_pointer(&story->message, g_free);
+    g_free(story->message);
+    *story = none;
+}
+
+/* What a test works with; not its own, so that a test that fails leaves nothing that runs on. */
+static Story sending;
+static Story receiving;
+static FakeSource giver;
+static FakeSink taker;
+
+static void
+tear_down(void)
+{
+    clear(&sending);
+    clear(&receiving);
+    if (giver.timer != 0)
+        g_source_remove(giver.timer);
+    if (taker.timer != 0)
+        g_source_remove(taker.timer);
+    giver.timer = taker.timer = 0;
 }
 
 static void
@@ -398,9 +419,9 @@ wait_until(gboolean (*check)(const BsPump *pump), BsPump *pump, const char *what
     }
 }
 
-/* From a source to a sink, through two pumps. */
+/* From `giver` to `taker`, through two pumps. */
 static void
-move(FakeSource *source, FakeSink *sink, Story *sending, Story *receiving, guint64 length, gboolean tcp)
+move(guint64 length, gboolean tcp)
 {
     int fds[2];
 
@@ -408,16 +429,16 @@ move(FakeSource *source, FakeSink *sink, Story *sending, Story *receiving, guint
         tcp_pair(fds);
     else
         unix_pair(fds);
-    start_sending(sending, fds[0], &source->source, length);
-    start_receiving(receiving, fds[1], &sink->sink, length);
-    assert_complete(receiving, length);
-    assert_complete(sending, length);
-    ck_assert_uint_eq(sink->position, length);
-    ck_assert_uint_eq(sink->wrong, 0);
-    assert_digest(sending, length);
-    assert_digest(receiving, length);
-    clear(sending);
-    clear(receiving);
+    start_sending(&sending, fds[0], &giver.source, length);
+    start_receiving(&receiving, fds[1], &taker.sink, length);
+    assert_complete(&receiving, length);
+    assert_complete(&sending, length);
+    ck_assert_uint_eq(taker.position, length);
+    ck_assert_uint_eq(taker.wrong, 0);
+    assert_digest(&sending, length);
+    assert_digest(&receiving, length);
+    clear(&sending);
+    clear(&receiving);
 }
 
 static const guint64 lengths[] = {0, 1, 255, 65536, 262143, 262144, 262145, 1048576, 5000011};
@@ -425,49 +446,37 @@ static const guint64 lengths[] = {0, 1, 255, 65536, 262143, 262144, 262145, 1048
 START_TEST(test_whole_file)
 {
     for (guint tcp = 0; tcp < 2; tcp++) {
-        Story sending = {0};
-        Story receiving = {0};
-        FakeSource source = fake_source(lengths[_i], &sending.pump);
-        FakeSink sink = fake_sink(&receiving.pump);
-
-        move(&source, &sink, &sending, &receiving, lengths[_i], tcp != 0);
+        giver = fake_source(lengths[_i], &sending.pump);
+        taker = fake_sink(&receiving.pump);
+        move(lengths[_i], tcp != 0);
     }
 }
 END_TEST
 
 START_TEST(test_only_the_length_is_sent)
 {
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(300000, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
-
-    move(&source, &sink, &sending, &receiving, 270000, FALSE);
-    ck_assert_uint_eq(source.position, 270000);
+    giver = fake_source(300000, &sending.pump);
+    taker = fake_sink(&receiving.pump);
+    move(270000, FALSE);
+    ck_assert_uint_eq(giver.position, 270000);
 }
 END_TEST
 
 START_TEST(test_short_reads)
 {
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(20000, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
-
-    source.at_once = 7;
-    move(&source, &sink, &sending, &receiving, 20000, FALSE);
+    giver = fake_source(20000, &sending.pump);
+    taker = fake_sink(&receiving.pump);
+    giver.at_once = 7;
+    move(20000, FALSE);
 }
 END_TEST
 
 START_TEST(test_sink_takes_single_bytes)
 {
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(20000, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
-
-    sink.at_once = 1;
-    move(&source, &sink, &sending, &receiving, 20000, TRUE);
+    giver = fake_source(20000, &sending.pump);
+    taker = fake_sink(&receiving.pump);
+    taker.at_once = 1;
+    move(20000, TRUE);
 }
 END_TEST
 
@@ -475,46 +484,42 @@ END_TEST
 START_TEST(test_would_block)
 {
     for (guint later = 0; later < 2; later++) {
-        Story sending = {0};
-        Story receiving = {0};
-        FakeSource source = fake_source(100000, &sending.pump);
-        FakeSink sink = fake_sink(&receiving.pump);
-
-        source.at_once = 3000;
-        source.blocks_at = sink.blocks_at = 0;
-        source.blocks_every = 7000;
-        sink.at_once = 1000;
-        sink.blocks_every = 2500;
-        source.wakes_inside = sink.wakes_inside = later == 0;
-        source.wakes_later = sink.wakes_later = later != 0;
-        move(&source, &sink, &sending, &receiving, 100000, FALSE);
-        ck_assert_uint_gt(source.blocks_at, 0);
-        ck_assert_uint_gt(sink.blocks_at, 0);
+        giver = fake_source(100000, &sending.pump);
+        taker = fake_sink(&receiving.pump);
+        giver.at_once = 3000;
+        giver.blocks_at = taker.blocks_at = 0;
+        giver.blocks_every = 7000;
+        taker.at_once = 1000;
+        taker.blocks_every = 2500;
+        giver.wakes_inside = taker.wakes_inside = later == 0;
+        giver.wakes_later = taker.wakes_later = later != 0;
+        move(100000, FALSE);
+        ck_assert_uint_gt(giver.blocks_at, 0);
+        ck_assert_uint_gt(taker.blocks_at, 0);
     }
 }
 END_TEST
 
 START_TEST(test_blocked_source_is_left_alone)
 {
-    Story story = {0};
-    FakeSource source = fake_source(100, &story.pump);
     int fds[2];
     guint calls;
 
+    giver = fake_source(100, &sending.pump);
     unix_pair(fds);
-    source.blocks_at = 0;
-    start_sending(&story, fds[0], &source.source, 100);
+    giver.blocks_at = 0;
+    start_sending(&sending, fds[0], &giver.source, 100);
     bs_test_run_for(30);
-    calls = source.calls;
+    calls = giver.calls;
     ck_assert_uint_eq(calls, 1);
     bs_test_run_for(30);
-    ck_assert_uint_eq(source.calls, calls);
-    ck_assert(!story.ended);
-    bs_pump_wake(story.pump);
-    ck_assert_uint_eq(source.calls, calls);
-    assert_complete(&story, 100);
-    bs_pump_wake(story.pump);
-    clear(&story);
+    ck_assert_uint_eq(giver.calls, calls);
+    ck_assert(!sending.ended);
+    bs_pump_wake(sending.pump);
+    ck_assert_uint_eq(giver.calls, calls);
+    assert_complete(&sending, 100);
+    bs_pump_wake(sending.pump);
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
@@ -522,61 +527,58 @@ END_TEST
 /* A peer that talks or ends its half must not make a pump busy that waits for its source. */
 START_TEST(test_blocked_source_and_a_talking_peer)
 {
-    Story story = {0};
-    FakeSource source = fake_source(100, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(100, &sending.pump);
     tcp_pair(fds);
-    source.blocks_at = 0;
-    start_sending(&story, fds[0], &source.source, 100);
+    giver.blocks_at = 0;
+    start_sending(&sending, fds[0], &giver.source, 100);
     write_bytes(fds[1], 0, 5000);
     shutdown(fds[1], SHUT_WR);
     bs_test_run_for(30);
-    ck_assert_uint_eq(source.calls, 1);
-    ck_assert(!story.ended);
-    bs_pump_wake(story.pump);
-    assert_complete(&story, 100);
+    ck_assert_uint_eq(giver.calls, 1);
+    ck_assert(!sending.ended);
+    bs_pump_wake(sending.pump);
+    assert_complete(&sending, 100);
     ck_assert_uint_eq(read_bytes(fds[1], 0, 101, &at_end), 100);
     ck_assert(at_end);
-    clear(&story);
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
 
 START_TEST(test_blocked_source_and_a_reset)
 {
-    Story story = {0};
-    FakeSource source = fake_source(100, &story.pump);
     int fds[2];
 
+    giver = fake_source(100, &sending.pump);
     tcp_pair(fds);
-    source.blocks_at = 0;
-    start_sending(&story, fds[0], &source.source, 100);
+    giver.blocks_at = 0;
+    start_sending(&sending, fds[0], &giver.source, 100);
     bs_test_run_for(10);
     reset(fds[1]);
-    assert_failed(&story, BS_STREAM_ERROR_CONNECTION);
-    clear(&story);
+    assert_failed(&sending, BS_STREAM_ERROR_CONNECTION);
+    clear(&sending);
 }
 END_TEST
 
 START_TEST(test_blocked_sink_holds_the_peer_back)
 {
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
-    sink.blocks_at = 10;
-    sink.at_once = 10;
-    start_receiving(&story, fds[1], &sink.sink, 3000);
+    taker.blocks_at = 10;
+    taker.at_once = 10;
+    start_receiving(&receiving, fds[1], &taker.sink, 3000);
     write_bytes(fds[0], 0, 3000);
     bs_test_run_for(30);
-    ck_assert_uint_eq(sink.position, 10);
-    bs_pump_wake(story.pump);
-    assert_complete(&story, 3000);
-    ck_assert_uint_eq(sink.wrong, 0);
-    clear(&story);
+    ck_assert_uint_eq(taker.position, 10);
+    bs_pump_wake(receiving.pump);
+    assert_complete(&receiving, 3000);
+    ck_assert_uint_eq(taker.wrong, 0);
+    clear(&receiving);
     close(fds[0]);
 }
 END_TEST
@@ -586,23 +588,22 @@ START_TEST(test_source_fails_midway)
     const GQuark domains[] = {BS_STREAM_ERROR, BS_STREAM_ERROR, G_FILE_ERROR};
     const BsStreamError codes[] = {BS_STREAM_ERROR_READ, BS_STREAM_ERROR_CHANGED, 0};
     const BsStreamError expected[] = {BS_STREAM_ERROR_READ, BS_STREAM_ERROR_CHANGED, BS_STREAM_ERROR_READ};
-    Story story = {0};
-    FakeSource source = fake_source(100000, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(100000, &sending.pump);
     unix_pair(fds);
-    source.at_once = 10000;
-    source.fails_at = 50000;
-    source.fails_with = domains[_i];
-    source.code = codes[_i];
-    start_sending(&story, fds[0], &source.source, 100000);
-    assert_failed(&story, expected[_i]);
-    ck_assert_str_eq(story.message, "the source fails");
-    ck_assert_uint_eq(bs_pump_moved(story.pump), 50000);
+    giver.at_once = 10000;
+    giver.fails_at = 50000;
+    giver.fails_with = domains[_i];
+    giver.code = codes[_i];
+    start_sending(&sending, fds[0], &giver.source, 100000);
+    assert_failed(&sending, expected[_i]);
+    ck_assert_str_eq(sending.message, "the source fails");
+    ck_assert_uint_eq(bs_pump_moved(sending.pump), 50000);
     ck_assert_uint_eq(read_bytes(fds[1], 0, 100000, &at_end), 50000);
-    ck_assert(!bs_pump_flushed(story.pump));
-    clear(&story);
+    ck_assert(!bs_pump_flushed(sending.pump));
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
@@ -611,7 +612,6 @@ START_TEST(test_file_shrinks)
 {
     g_autofree char *path = g_build_filename(bs_test_folder(), "shrinks", NULL);
     g_autofree char *contents = g_malloc0(2000000);
-    Story story = {0};
     BsSource *source;
     guint64 size;
     int fds[2];
@@ -620,19 +620,19 @@ START_TEST(test_file_shrinks)
     source = bs_file_source_new(path, &size, NULL);
     ck_assert_ptr_nonnull(source);
     unix_pair(fds);
-    start_sending(&story, fds[0], source, size);
+    start_sending(&sending, fds[0], source, size);
     bs_test_run_for(20);
-    ck_assert(!story.ended);
+    ck_assert(!sending.ended);
     ck_assert_int_eq(truncate(path, 1000), 0);
-    while (!story.ended) {
+    while (!sending.ended) {
         char buffer[65536];
 
         if (recv(fds[1], buffer, sizeof buffer, MSG_DONTWAIT) == 0)
             break;
         bs_test_run_for(1);
     }
-    assert_failed(&story, BS_STREAM_ERROR_CHANGED);
-    clear(&story);
+    assert_failed(&sending, BS_STREAM_ERROR_CHANGED);
+    clear(&sending);
     close(fds[1]);
     source->close(source);
 }
@@ -643,55 +643,52 @@ START_TEST(test_sink_fails_midway)
     const GQuark domains[] = {BS_STREAM_ERROR, BS_STREAM_ERROR, G_FILE_ERROR};
     const BsStreamError codes[] = {BS_STREAM_ERROR_WRITE, BS_STREAM_ERROR_NO_SPACE, 0};
     const BsStreamError expected[] = {BS_STREAM_ERROR_WRITE, BS_STREAM_ERROR_NO_SPACE, BS_STREAM_ERROR_WRITE};
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
-    sink.at_once = 100;
-    sink.fails_at = 500;
-    sink.fails_with = domains[_i];
-    sink.code = codes[_i];
-    start_receiving(&story, fds[1], &sink.sink, 1000);
+    taker.at_once = 100;
+    taker.fails_at = 500;
+    taker.fails_with = domains[_i];
+    taker.code = codes[_i];
+    start_receiving(&receiving, fds[1], &taker.sink, 1000);
     write_bytes(fds[0], 0, 1000);
-    assert_failed(&story, expected[_i]);
-    ck_assert_str_eq(story.message, "the sink fails");
-    ck_assert_uint_eq(bs_pump_moved(story.pump), 500);
+    assert_failed(&receiving, expected[_i]);
+    ck_assert_str_eq(receiving.message, "the sink fails");
+    ck_assert_uint_eq(bs_pump_moved(receiving.pump), 500);
     ck_assert(at_end_soon(fds[0]));
-    clear(&story);
+    clear(&receiving);
     close(fds[0]);
 }
 END_TEST
 
 START_TEST(test_peer_closes_before_the_last_byte)
 {
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
     write_bytes(fds[0], 0, 999);
     close(fds[0]);
-    start_receiving(&story, fds[1], &sink.sink, 1000);
-    assert_failed(&story, BS_STREAM_ERROR_PEER_CLOSED);
-    ck_assert_uint_eq(sink.position, 999);
-    ck_assert_uint_eq(story.progresses, 0);
-    clear(&story);
+    start_receiving(&receiving, fds[1], &taker.sink, 1000);
+    assert_failed(&receiving, BS_STREAM_ERROR_PEER_CLOSED);
+    ck_assert_uint_eq(taker.position, 999);
+    ck_assert_uint_eq(receiving.progresses, 0);
+    clear(&receiving);
 }
 END_TEST
 
 START_TEST(test_peer_sends_too_much)
 {
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
     write_bytes(fds[0], 0, 1001);
-    start_receiving(&story, fds[1], &sink.sink, 1000);
-    assert_failed(&story, BS_STREAM_ERROR_TOO_MUCH);
-    ck_assert_uint_eq(sink.position, 1000);
-    clear(&story);
+    start_receiving(&receiving, fds[1], &taker.sink, 1000);
+    assert_failed(&receiving, BS_STREAM_ERROR_TOO_MUCH);
+    ck_assert_uint_eq(taker.position, 1000);
+    clear(&receiving);
     close(fds[0]);
 }
 END_TEST
@@ -699,150 +696,142 @@ END_TEST
 START_TEST(test_reset_while_receiving)
 {
     for (guint known = 0; known < 2; known++) {
-        Story story = {0};
-        FakeSink sink = fake_sink(&story.pump);
         int fds[2];
 
+        taker = fake_sink(&receiving.pump);
         tcp_pair(fds);
-        start_receiving(&story, fds[1], &sink.sink, known != 0 ? 1000 : BS_SIZE_UNKNOWN);
+        start_receiving(&receiving, fds[1], &taker.sink, known != 0 ? 1000 : BS_SIZE_UNKNOWN);
         write_bytes(fds[0], 0, 100);
         bs_test_run_for(10);
         reset(fds[0]);
-        assert_failed(&story, BS_STREAM_ERROR_CONNECTION);
-        clear(&story);
+        assert_failed(&receiving, BS_STREAM_ERROR_CONNECTION);
+        clear(&receiving);
     }
 }
 END_TEST
 
 START_TEST(test_reset_while_sending)
 {
-    Story story = {0};
-    FakeSource source = fake_source(NEVER, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(NEVER, &sending.pump);
     tcp_pair(fds);
-    start_sending(&story, fds[0], &source.source, NEVER - 1);
+    start_sending(&sending, fds[0], &giver.source, NEVER - 1);
     ck_assert_uint_eq(read_bytes(fds[1], 0, 100000, &at_end), 100000);
-    ck_assert(!story.ended);
+    ck_assert(!sending.ended);
     reset(fds[1]);
-    assert_failed(&story, BS_STREAM_ERROR_CONNECTION);
-    clear(&story);
+    assert_failed(&sending, BS_STREAM_ERROR_CONNECTION);
+    clear(&sending);
 }
 END_TEST
 
 START_TEST(test_broken_pipe)
 {
-    Story story = {0};
-    FakeSource source = fake_source(100, &story.pump);
     int fds[2];
 
+    giver = fake_source(100, &sending.pump);
     unix_pair(fds);
     close(fds[1]);
-    start_sending(&story, fds[0], &source.source, 100);
-    assert_failed(&story, BS_STREAM_ERROR_CONNECTION);
-    ck_assert_str_eq(story.message, g_strerror(EPIPE));
-    clear(&story);
+    start_sending(&sending, fds[0], &giver.source, 100);
+    assert_failed(&sending, BS_STREAM_ERROR_CONNECTION);
+    ck_assert_str_eq(sending.message, g_strerror(EPIPE));
+    clear(&sending);
 }
 END_TEST
 
 /* A peer that ends its own half at once still takes the whole file. */
 START_TEST(test_half_close_is_no_end)
 {
-    Story story = {0};
-    FakeSource source = fake_source(6000000, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(6000000, &sending.pump);
     tcp_pair(fds);
     shutdown(fds[1], SHUT_WR);
-    start_sending(&story, fds[0], &source.source, 6000000);
+    start_sending(&sending, fds[0], &giver.source, 6000000);
     ck_assert_uint_eq(read_bytes(fds[1], 0, 6000001, &at_end), 6000000);
     ck_assert(at_end);
-    assert_complete(&story, 6000000);
-    wait_until(bs_pump_peer_closed, story.pump, "peer closed");
-    clear(&story);
+    assert_complete(&sending, 6000000);
+    wait_until(bs_pump_peer_closed, sending.pump, "peer closed");
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
 
 START_TEST(test_end_of_sending)
 {
-    Story story = {0};
-    FakeSource source = fake_source(1000, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(1000, &sending.pump);
     tcp_pair(fds);
-    start_sending(&story, fds[0], &source.source, 1000);
-    assert_complete(&story, 1000);
+    start_sending(&sending, fds[0], &giver.source, 1000);
+    assert_complete(&sending, 1000);
     ck_assert_uint_eq(read_bytes(fds[1], 0, 1001, &at_end), 1000);
     ck_assert(at_end);
-    wait_until(bs_pump_flushed, story.pump, "flushed");
-    ck_assert(!bs_pump_peer_closed(story.pump));
+    wait_until(bs_pump_flushed, sending.pump, "flushed");
+    ck_assert(!bs_pump_peer_closed(sending.pump));
     write_bytes(fds[1], 0, 10);
     bs_test_run_for(10);
-    ck_assert(!bs_pump_peer_closed(story.pump));
+    ck_assert(!bs_pump_peer_closed(sending.pump));
     close(fds[1]);
-    wait_until(bs_pump_peer_closed, story.pump, "peer closed");
-    ck_assert(bs_pump_flushed(story.pump));
-    ck_assert_uint_eq(story.ends, 1);
-    clear(&story);
+    wait_until(bs_pump_peer_closed, sending.pump, "peer closed");
+    ck_assert(bs_pump_flushed(sending.pump));
+    ck_assert_uint_eq(sending.ends, 1);
+    clear(&sending);
 }
 END_TEST
 
 START_TEST(test_not_flushed_while_the_peer_does_not_take_it)
 {
-    Story story = {0};
-    FakeSource source = fake_source(1000, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(1000, &sending.pump);
     unix_pair(fds);
-    start_sending(&story, fds[0], &source.source, 1000);
-    assert_complete(&story, 1000);
-    ck_assert(!bs_pump_flushed(story.pump));
+    start_sending(&sending, fds[0], &giver.source, 1000);
+    assert_complete(&sending, 1000);
+    ck_assert(!bs_pump_flushed(sending.pump));
     ck_assert_uint_eq(read_bytes(fds[1], 0, 1001, &at_end), 1000);
-    ck_assert(bs_pump_flushed(story.pump));
-    clear(&story);
+    ck_assert(bs_pump_flushed(sending.pump));
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
 
 START_TEST(test_reset_after_the_end_is_no_error)
 {
-    Story story = {0};
-    FakeSource source = fake_source(1000, &story.pump);
     gboolean at_end;
     int fds[2];
 
+    giver = fake_source(1000, &sending.pump);
     tcp_pair(fds);
-    start_sending(&story, fds[0], &source.source, 1000);
-    assert_complete(&story, 1000);
+    start_sending(&sending, fds[0], &giver.source, 1000);
+    assert_complete(&sending, 1000);
     ck_assert_uint_eq(read_bytes(fds[1], 0, 1001, &at_end), 1000);
-    wait_until(bs_pump_flushed, story.pump, "flushed");
+    wait_until(bs_pump_flushed, sending.pump, "flushed");
     reset(fds[1]);
-    wait_until(bs_pump_peer_closed, story.pump, "peer closed");
-    ck_assert_uint_eq(story.ends, 1);
-    ck_assert(!story.failed);
-    ck_assert(bs_pump_flushed(story.pump));
-    clear(&story);
+    wait_until(bs_pump_peer_closed, sending.pump, "peer closed");
+    ck_assert_uint_eq(sending.ends, 1);
+    ck_assert(!sending.failed);
+    ck_assert(bs_pump_flushed(sending.pump));
+    clear(&sending);
 }
 END_TEST
 
 START_TEST(test_flood_after_the_end)
 {
     static const guint8 noise[4096];
-    Story story = {0};
-    FakeSource source = fake_source(10, &story.pump);
     int small = 16384;
     guint64 flood = 0;
     int fds[2];
 
+    giver = fake_source(10, &sending.pump);
     unix_pair(fds);
     ck_assert_int_eq(setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
-    start_sending(&story, fds[0], &source.source, 10);
-    assert_complete(&story, 10);
+    start_sending(&sending, fds[0], &giver.source, 10);
+    assert_complete(&sending, 10);
     for (guint quiet = 0; quiet < 20;) {
         gssize count = send(fds[1], noise, sizeof noise, MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -853,56 +842,53 @@ START_TEST(test_flood_after_the_end)
             bs_test_run_for(5);
     }
     ck_assert_uint_ge(flood, 64 * 1024);
-    ck_assert(!bs_pump_peer_closed(story.pump));
-    ck_assert_uint_eq(story.ends, 1);
-    clear(&story);
+    ck_assert(!bs_pump_peer_closed(sending.pump));
+    ck_assert_uint_eq(sending.ends, 1);
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
 
 START_TEST(test_nothing_to_send)
 {
-    Story story = {0};
-    FakeSource source = fake_source(1000, &story.pump);
     int fds[2];
 
+    giver = fake_source(1000, &sending.pump);
     tcp_pair(fds);
-    start_sending(&story, fds[0], &source.source, 0);
-    assert_complete(&story, 0);
-    ck_assert_uint_eq(source.calls, 0);
+    start_sending(&sending, fds[0], &giver.source, 0);
+    assert_complete(&sending, 0);
+    ck_assert_uint_eq(giver.calls, 0);
     ck_assert(at_end_soon(fds[1]));
-    ck_assert_uint_eq(story.progresses, 1);
-    clear(&story);
+    ck_assert_uint_eq(sending.progresses, 1);
+    clear(&sending);
     close(fds[1]);
 }
 END_TEST
 
 START_TEST(test_nothing_to_receive)
 {
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    taker = fake_sink(&receiving.pump);
     tcp_pair(fds);
-    start_receiving(&story, fds[1], &sink.sink, 0);
-    assert_complete(&story, 0);
-    clear(&story);
+    start_receiving(&receiving, fds[1], &taker.sink, 0);
+    assert_complete(&receiving, 0);
+    clear(&receiving);
     close(fds[0]);
 }
 END_TEST
 
 START_TEST(test_something_where_nothing_was_announced)
 {
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
     write_bytes(fds[0], 0, 1);
-    start_receiving(&story, fds[1], &sink.sink, 0);
-    assert_failed(&story, BS_STREAM_ERROR_TOO_MUCH);
-    ck_assert_uint_eq(sink.position, 0);
-    clear(&story);
+    start_receiving(&receiving, fds[1], &taker.sink, 0);
+    assert_failed(&receiving, BS_STREAM_ERROR_TOO_MUCH);
+    ck_assert_uint_eq(taker.position, 0);
+    clear(&receiving);
     close(fds[0]);
 }
 END_TEST
@@ -910,17 +896,15 @@ END_TEST
 START_TEST(test_unknown_size)
 {
     const guint64 sizes[] = {0, 1, 1000000};
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(sizes[_i], &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
     int fds[2];
 
+    giver = fake_source(sizes[_i], &sending.pump);
+    taker = fake_sink(&receiving.pump);
     tcp_pair(fds);
-    start_receiving(&receiving, fds[1], &sink.sink, BS_SIZE_UNKNOWN);
-    start_sending(&sending, fds[0], &source.source, sizes[_i]);
+    start_receiving(&receiving, fds[1], &taker.sink, BS_SIZE_UNKNOWN);
+    start_sending(&sending, fds[0], &giver.source, sizes[_i]);
     assert_complete(&receiving, sizes[_i]);
-    ck_assert_uint_eq(sink.wrong, 0);
+    ck_assert_uint_eq(taker.wrong, 0);
     assert_digest(&receiving, sizes[_i]);
     clear(&sending);
     clear(&receiving);
@@ -929,40 +913,39 @@ END_TEST
 
 START_TEST(test_freed_at_once)
 {
-    Story story = {0};
-    FakeSource source = fake_source(1000, &story.pump);
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
 
+    giver = fake_source(1000, &sending.pump);
+    taker = fake_sink(&sending.pump);
     unix_pair(fds);
-    start_sending(&story, fds[0], &source.source, 1000);
-    clear(&story);
+    start_sending(&sending, fds[0], &giver.source, 1000);
+    clear(&sending);
     ck_assert(at_end_soon(fds[1]));
     close(fds[1]);
     unix_pair(fds);
-    start_receiving(&story, fds[1], &sink.sink, 1000);
-    clear(&story);
+    start_receiving(&sending, fds[1], &taker.sink, 1000);
+    clear(&sending);
     ck_assert(at_end_soon(fds[0]));
     close(fds[0]);
     bs_pump_free(NULL);
     bs_test_run_for(10);
-    ck_assert_uint_eq(story.ends, 0);
-    ck_assert_uint_eq(source.calls, 0);
+    ck_assert_uint_eq(sending.ends, 0);
+    ck_assert_uint_eq(giver.calls, 0);
 }
 END_TEST
 
 START_TEST(test_freed_in_progress)
 {
-    Story sending = {.free_in_progress = TRUE};
-    Story receiving = {.free_in_progress = TRUE};
-    FakeSource source = fake_source(NEVER, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
     gboolean nothing = FALSE;
     int fds[2];
 
+    sending.free_in_progress = TRUE;
+    receiving.free_in_progress = TRUE;
+    giver = fake_source(NEVER, &sending.pump);
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
-    start_sending(&sending, fds[0], &source.source, _i == 0 ? NEVER - 1 : 10);
-    start_receiving(&receiving, fds[1], &sink.sink, _i == 0 ? NEVER - 1 : 10);
+    start_sending(&sending, fds[0], &giver.source, _i == 0 ? NEVER - 1 : 10);
+    start_receiving(&receiving, fds[1], &taker.sink, _i == 0 ? NEVER - 1 : 10);
     while (sending.pump != NULL && receiving.pump != NULL)
         bs_test_run_for(1);
     ck_assert(!bs_test_run_until(&nothing, 1));
@@ -975,15 +958,15 @@ END_TEST
 
 START_TEST(test_freed_in_done)
 {
-    Story sending = {.free_in_done = TRUE};
-    Story receiving = {.free_in_done = TRUE};
-    FakeSource source = fake_source(1000, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
     int fds[2];
 
+    sending.free_in_done = TRUE;
+    receiving.free_in_done = TRUE;
+    giver = fake_source(1000, &sending.pump);
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
-    start_sending(&sending, fds[0], &source.source, 1000);
-    start_receiving(&receiving, fds[1], &sink.sink, _i == 0 ? 1000 : 1001);
+    start_sending(&sending, fds[0], &giver.source, 1000);
+    start_receiving(&receiving, fds[1], &taker.sink, _i == 0 ? 1000 : 1001);
     wait_for_end(&sending);
     wait_for_end(&receiving);
     ck_assert(!sending.failed);
@@ -997,30 +980,28 @@ END_TEST
 /* Freed inside the source's or sink's own call, which then succeeds, fails, or blocks. */
 START_TEST(test_freed_in_source_and_sink)
 {
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(100000, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
     int fds[2];
 
+    giver = fake_source(100000, &sending.pump);
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
-    source.at_once = sink.at_once = 1000;
-    source.frees_at = 50000;
-    sink.frees_at = 20000;
+    giver.at_once = taker.at_once = 1000;
+    giver.frees_at = 50000;
+    taker.frees_at = 20000;
     if (_i == 1)
-        source.fails_at = 50000, sink.fails_at = 20000;
+        giver.fails_at = 50000, taker.fails_at = 20000;
     if (_i == 2)
-        source.blocks_at = 50000, sink.blocks_at = 20000;
-    start_sending(&sending, fds[0], &source.source, 100000);
+        giver.blocks_at = 50000, taker.blocks_at = 20000;
+    start_sending(&sending, fds[0], &giver.source, 100000);
     while (sending.pump != NULL)
         bs_test_run_for(1);
-    start_receiving(&receiving, fds[1], &sink.sink, 100000);
+    start_receiving(&receiving, fds[1], &taker.sink, 100000);
     while (receiving.pump != NULL)
         bs_test_run_for(1);
     bs_test_run_for(10);
     ck_assert_uint_eq(sending.ends + receiving.ends, 0);
-    ck_assert_uint_le(source.position, 51000);
-    ck_assert_uint_le(sink.position, 21000);
+    ck_assert_uint_le(giver.position, 51000);
+    ck_assert_uint_le(taker.position, 21000);
 }
 END_TEST
 
@@ -1028,16 +1009,15 @@ END_TEST
  * open. */
 START_TEST(test_free_ends_the_connection_despite_copies)
 {
-    Story story = {0};
-    FakeSink sink = fake_sink(&story.pump);
     int fds[2];
     int copy;
 
+    taker = fake_sink(&receiving.pump);
     tcp_pair(fds);
     copy = dup(fds[1]);
-    start_receiving(&story, fds[1], &sink.sink, 1000);
+    start_receiving(&receiving, fds[1], &taker.sink, 1000);
     bs_test_run_for(5);
-    clear(&story);
+    clear(&receiving);
     ck_assert(at_end_soon(fds[0]));
     ck_assert_int_lt(fcntl(fds[1], F_GETFD), 0);
     close(copy);
@@ -1058,18 +1038,16 @@ count_idle(gpointer data)
  * wait. */
 START_TEST(test_interface_stays_alive)
 {
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(NEVER, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
     gint64 deadline = g_get_monotonic_time() + HANG_SECONDS * G_USEC_PER_SEC;
-    guint drawn = 0;
+    static guint drawn;
     guint idle = g_idle_add_full(G_PRIORITY_HIGH_IDLE + 20, count_idle, &drawn, NULL);
     int fds[2];
 
+    giver = fake_source(NEVER, &sending.pump);
+    taker = fake_sink(&receiving.pump);
     unix_pair(fds);
-    start_sending(&sending, fds[0], &source.source, NEVER - 1);
-    start_receiving(&receiving, fds[1], &sink.sink, NEVER - 1);
+    start_sending(&sending, fds[0], &giver.source, NEVER - 1);
+    start_receiving(&receiving, fds[1], &taker.sink, NEVER - 1);
     bs_test_run_for(300);
     drawn = 0;
     while (drawn < 3 && g_get_monotonic_time() < deadline)
@@ -1092,20 +1070,19 @@ hasty_timeout(guint seconds, GSourceFunc function, gpointer data)
 START_TEST(test_stall)
 {
     PurpleEventLoopUiOps *usual = purple_eventloop_get_ui_ops();
-    PurpleEventLoopUiOps hasty = *usual;
-    Story sending = {0};
-    Story receiving = {0};
-    FakeSource source = fake_source(NEVER, &sending.pump);
-    FakeSink sink = fake_sink(&receiving.pump);
+    static PurpleEventLoopUiOps hasty;
     int fds[2];
     int others[2];
 
+    giver = fake_source(NEVER, &sending.pump);
+    taker = fake_sink(&receiving.pump);
+    hasty = *usual;
     hasty.timeout_add_seconds = hasty_timeout;
     purple_eventloop_set_ui_ops(&hasty);
     unix_pair(fds);
     unix_pair(others);
-    start_sending(&sending, fds[0], &source.source, NEVER - 1);
-    start_receiving(&receiving, others[1], &sink.sink, 1000);
+    start_sending(&sending, fds[0], &giver.source, NEVER - 1);
+    start_receiving(&receiving, others[1], &taker.sink, 1000);
     assert_failed(&sending, BS_STREAM_ERROR_STALLED);
     assert_failed(&receiving, BS_STREAM_ERROR_STALLED);
     ck_assert_str_eq(sending.message, g_strerror(ETIMEDOUT));
@@ -1123,8 +1100,6 @@ START_TEST(test_from_file_to_file)
     g_autofree char *to = g_build_filename(bs_test_folder(), "to", NULL);
     g_autofree char *arrived = NULL;
     g_autofree guint8 *contents = g_malloc(3000001);
-    Story sending = {0};
-    Story receiving = {0};
     BsSource *source;
     BsSink *sink;
     guint64 size;
@@ -1157,6 +1132,7 @@ moving_tests(void)
 {
     TCase *tcase = tcase_create("moving");
 
+    tcase_add_checked_fixture(tcase, NULL, tear_down);
     tcase_add_loop_test(tcase, test_whole_file, 0, G_N_ELEMENTS(lengths));
     tcase_add_test(tcase, test_only_the_length_is_sent);
     tcase_add_test(tcase, test_short_reads);
@@ -1179,6 +1155,7 @@ failing_tests(void)
 {
     TCase *tcase = tcase_create("failing");
 
+    tcase_add_checked_fixture(tcase, NULL, tear_down);
     tcase_add_loop_test(tcase, test_source_fails_midway, 0, 3);
     tcase_add_test(tcase, test_file_shrinks);
     tcase_add_loop_test(tcase, test_sink_fails_midway, 0, 3);
@@ -1197,6 +1174,7 @@ ending_tests(void)
 {
     TCase *tcase = tcase_create("ending");
 
+    tcase_add_checked_fixture(tcase, NULL, tear_down);
     tcase_add_test(tcase, test_half_close_is_no_end);
     tcase_add_test(tcase, test_end_of_sending);
     tcase_add_test(tcase, test_not_flushed_while_the_peer_does_not_take_it);
