@@ -86,6 +86,7 @@ def cancelled_by_the_sender_right_after_the_offer(case):
     sent = alice.send(bob, case.file("file.bin", MIB))
     alice.client.tell("cancel", sent)
     assert case.cancelled(alice, sent) == "here"
+    case.ended(bob, bob.client.incoming())
     still_works(case, alice, bob)
 
 
@@ -307,14 +308,16 @@ def a_file_that_shrinks_while_it_is_sent(case):
 
 
 @test()
-def a_folder_that_cannot_be_written_to(case):
+def a_name_that_cannot_be_written(case):
     alice, bob = case.pair()
     sent, got, dialog = offered(case, alice, bob)
     bob.client.tell("answer", dialog["id"], "accept")
     save = bob.client.wait("dialog", kind="save")
-    bob.client.tell("answer", save["id"], "accept", os.path.join("/proc", "nowhere", "file.bin"))
-    case.cancelled(alice, sent) if bob.client.wait("notify") else None
+    bob.client.tell("answer", save["id"], "accept", os.path.join(bob.client.downloads, "too long " * 40))
+    bob.client.wait("notify", kind="error")
+    case.cancelled(alice, sent)
     case.ended(bob, got)
+    still_works(case, alice, bob)
 
 
 @test(quick=False)

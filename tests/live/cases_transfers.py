@@ -3,7 +3,7 @@
 
 import os
 
-from case import KIB, MIB, test
+from case import JINGLE_FILES, KIB, MIB, test
 
 
 def by_the_plugin(*accounts):
@@ -66,7 +66,8 @@ def a_contact_with_two_resources_is_asked_about(case):
     alice = case.online("alice")
     home = case.online("bob", client=case.client("home"), resource="home")
     away = case.online("bob", client=case.client("away"), resource="away")
-    alice.client.wait("buddy-online", who="bob@lab.test")
+    for bob in (home, away):
+        alice.client.knows(alice.jid, bob.jid, JINGLE_FILES)
     alice.client.always("hold")
     alice.client.tell("send", alice.jid, home.bare, case.file("file.bin", KIB))
     dialog = alice.client.wait("dialog")

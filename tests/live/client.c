@@ -68,6 +68,7 @@ do_account(char **fields)
 
     purple_accounts_add(account);
     purple_account_set_password(account, fields[1]);
+    purple_account_set_remember_password(account, TRUE);
     purple_account_set_string(account, "connect_server", fields[2]);
     purple_account_set_int(account, "port", atoi(fields[3]));
     purple_account_set_string(account, "connection_security", "opportunistic_tls");
@@ -385,6 +386,8 @@ start_purple(const char *folder)
     purple_prefs_set_bool("/purple/network/auto_ip", FALSE);
     purple_prefs_set_bool("/purple/network/map_ports", FALSE);
     purple_prefs_set_bool("/purple/logging/log_ims", FALSE);
+    /* With a server of that kind known, accounts do not ask the DNS for one. */
+    purple_network_set_stun_server("127.0.0.1");
     purple_prefs_set_string("/purple/away/idle_reporting", "none");
     status = purple_savedstatus_new(NULL, PURPLE_STATUS_AVAILABLE);
     purple_savedstatus_activate(status);

@@ -13,7 +13,7 @@ typedef struct {
     guint id;
     FILE *file;         /* where this UI moves the bytes itself */
     guint ready_timer;  /* will tell libpurple that this UI can go on */
-    guint calls;        /* of ui_read */
+    guint calls;        /* of be_ready_soon() */
     gint64 last_report; /* of progress, in microseconds */
 } View;
 
@@ -72,13 +72,14 @@ tell_ready(gpointer data)
     return FALSE;
 }
 
+/* Now and then this UI has to wait for its own user's connection. */
 static void
 be_ready_soon(PurpleXfer *xfer)
 {
     View *view = xfer->ui_data;
 
     if (view != NULL && view->ready_timer == 0)
-        view->ready_timer = g_timeout_add(0, tell_ready, xfer);
+        view->ready_timer = g_timeout_add(++view->calls % 7 == 0 ? 10 : 0, tell_ready, xfer);
 }
 
 static gssize
@@ -104,8 +105,6 @@ ui_read(PurpleXfer *xfer, guchar **buffer, gssize size)
     be_ready_soon(xfer);
     if (view->file == NULL)
         return -1;
-    if (++view->calls % 7 == 0)
-        return 0;
     *buffer = g_malloc((gsize)size);
     got = fread(*buffer, 1, (gsize)size, view->file);
     if (got == 0)

@@ -135,6 +135,17 @@ class Client:
         """The id of the next offer."""
         return self.wait("xfer", since, stage="new", direction="receive")["id"]
 
+    def knows(self, account, full_jid, feature):
+        """Waits until libpurple has learned that a contact's client has a feature."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            since = self.now()
+            self.tell("contact-has", account, full_jid, feature)
+            if self.wait("contact-has", since)["yes"]:
+                return
+            time.sleep(0.02)
+        raise Gone("%s never learned that %s has %s" % (account, full_jid, feature))
+
     def state(self):
         token = str(self.now())
         self.tell("state", token)
