@@ -102,7 +102,7 @@ class Case:
         self._arrived = {}
         self._cleanups = []
         self._server = None
-        self.may_leak = False
+        self.may_complain = False
 
     # Making things
 
@@ -225,7 +225,7 @@ class Case:
         faults = []
         if end is None or status != 0:
             faults.append("%s ended with status %s" % (name, status))
-        if end is not None and end["xfers"] != 0 and not self.may_leak:
+        if end is not None and end["xfers"] != 0:
             faults.append("%s was left with %d transfers" % (name, end["xfers"]))
         survivors = client.survivors()
         if survivors:
@@ -236,7 +236,8 @@ class Case:
         expected = self._arrived.get(client.downloads, set())
         if files - expected:
             faults.append("%s left files behind: %r" % (name, sorted(files - expected)))
-        faults += ["%s: %s" % (name, line) for line in self._criticals(client)]
+        if not self.may_complain:
+            faults += ["%s: %s" % (name, line) for line in self._criticals(client)]
         return faults
 
     @staticmethod

@@ -93,6 +93,10 @@ def read_exactly(connection, count):
     return data
 
 
+# With no candidate at all the peer would wait for some to follow.
+USELESS = candidate(1, "127.0.0.1", 1)
+
+
 class Sending:
     """Carol sends a file to an account; each step can be left out or done wrongly."""
 
@@ -105,12 +109,12 @@ class Sending:
     def request(self, payload):
         return self.peer.request(payload, self.to)
 
-    def offer(self, file, candidates=""):
+    def offer(self, file, candidates=USELESS):
         return self.request(offer(self.sid, file, candidates))
 
     def accepted(self):
         """Waits for the session-accept; returns the candidates in it."""
-        return list(self.peer.jingle("session-accept").iter(CANDIDATE))
+        return list(self.peer.jingle("session-accept", self.sid).iter(CANDIDATE))
 
     def dial(self, candidates):
         """Connects to the best of them and says so."""
@@ -136,6 +140,6 @@ class Sending:
 
     def ended(self):
         """The reason in the session-terminate that comes."""
-        ended = self.peer.jingle("session-terminate")
+        ended = self.peer.jingle("session-terminate", self.sid)
         reason = ended.find("{%s}reason" % JINGLE)
         return reason[0].tag.partition("}")[2] if reason is not None and len(reason) else None

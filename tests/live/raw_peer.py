@@ -114,9 +114,10 @@ class RawPeer:
         self.send("<iq type='result' id=%s to=%s/>" % (quoteattr(iq.get("id")), quoteattr(iq.get("from"))))
         return iq
 
-    def jingle(self, action, patience=None):
-        """The next Jingle request of that action, acknowledged: its <jingle/>."""
-        return self.ask(lambda p: p.tag == "{urn:xmpp:jingle:1}jingle" and p.get("action") == action, patience)[0]
+    def jingle(self, action, sid, patience=None):
+        """The next Jingle request of that action in that session, acknowledged: its <jingle/>."""
+        return self.ask(lambda p: p.tag == "{urn:xmpp:jingle:1}jingle" and p.get("action") == action
+                        and p.get("sid") == sid, patience)[0]
 
     def presence_of(self, full_jid, kind=None, where=None):
         """The next presence from there."""
