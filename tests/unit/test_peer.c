@@ -12,7 +12,7 @@
 #define S5B "urn:xmpp:jingle:transports:s5b:1"
 #define HANG_SECONDS 30
 
-static BsIqLink *link;
+static BsIqLink *own_link;
 static PurpleAccount *account;
 static BsPeers *peers;
 static GPtrArray *sent; /* xmlnode */
@@ -32,9 +32,9 @@ static void
 set_up(void)
 {
     sent = g_ptr_array_new_with_free_func((GDestroyNotify)xmlnode_free);
-    link = bs_iq_link_new(OWN, keep_sent, NULL);
+    own_link = bs_iq_link_new(OWN, keep_sent, NULL);
     account = purple_account_new("anna@example.org/desk", "prpl-jabber");
-    peers = bs_peers_new(link, account);
+    peers = bs_peers_new(own_link, account);
     found = FALSE;
     found_jid = NULL;
     found_cancelled = FALSE;
@@ -45,7 +45,7 @@ tear_down(void)
 {
     g_free(found_jid);
     bs_peers_free(peers);
-    bs_iq_link_free(link);
+    bs_iq_link_free(own_link);
     purple_account_destroy(account);
     g_ptr_array_unref(sent);
 }
@@ -108,7 +108,7 @@ reply(const char *jid, const char *features)
                         features != NULL ? "result" : "error", xmlnode_get_attrib(request, "id"), jid,
                         features != NULL ? features : "");
     node = xmlnode_from_str(text, -1);
-    ck_assert(bs_iq_link_receive(link, node));
+    ck_assert(bs_iq_link_receive(own_link, node));
     xmlnode_free(node);
 }
 
