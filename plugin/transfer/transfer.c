@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "timer.h"
 #include "transfer/internal.h"
 #include "transport/s5b.h"
 
@@ -15,20 +16,10 @@
 /* A peer that goes offline may be back at once (XEP-0166, 6.9). */
 #define UNAVAILABLE_WAIT_MS 8000
 
-static void
-clear_timer(guint *timer)
-{
-    guint id = *timer;
-
-    *timer = 0;
-    if (id != 0)
-        purple_timeout_remove(id);
-}
-
 void
 bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc function)
 {
-    clear_timer(&transfer->timer);
+    bs_timer_clear(&transfer->timer);
     if (milliseconds > 0)
         transfer->timer = purple_timeout_add(milliseconds, function, transfer);
 }
@@ -36,8 +27,8 @@ bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc func
 void
 bs_transfer_free(BsTransfer *transfer)
 {
-    clear_timer(&transfer->timer);
-    clear_timer(&transfer->unavailable_timer);
+    bs_timer_clear(&transfer->timer);
+    bs_timer_clear(&transfer->unavailable_timer);
     bs_pump_free(transfer->pump);
     if (transfer->transport != NULL)
         transfer->transport->class->free(transfer->transport);
@@ -59,8 +50,8 @@ bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
 
     bs_log(transfer->id, "ended: %s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",
            detail != NULL ? detail : "");
-    clear_timer(&transfer->timer);
-    clear_timer(&transfer->unavailable_timer);
+    bs_timer_clear(&transfer->timer);
+    bs_timer_clear(&transfer->unavailable_timer);
     bs_endpoint_remove(transfer->endpoint, transfer);
     if (transfer->events != NULL)
         transfer->events->ended(transfer, &end, transfer->data);
@@ -331,7 +322,7 @@ bs_transfer_peer_unavailable(BsTransfer *transfer)
 void
 bs_transfer_heard(BsTransfer *transfer)
 {
-    clear_timer(&transfer->unavailable_timer);
+    bs_timer_clear(&transfer->unavailable_timer);
 }
 
 const char *

@@ -1,0 +1,67 @@
+/* A SOCKS5 transport's insides, for the two files that share them.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_S5B_INTERNAL_H
+#define BS_S5B_INTERNAL_H
+
+#include "socks5/connector.h"
+#include "socks5/listener.h"
+#include "transport/accepted.h"
+#include "transport/nomination.h"
+#include "transport/transport.h"
+
+typedef enum {
+    S5B_DESCRIBING, /* descriptions are being exchanged */
+    S5B_DIALLING,   /* both parties dial; reports are awaited */
+    S5B_ACTIVATING, /* the nominated connection goes over a proxy of the peer's, which it activates */
+    S5B_LATE,       /* the nominated connection is one that the peer dialled, and is not here yet */
+    S5B_ENDED,
+} S5bState;
+
+typedef struct {
+    BsTransport base;
+    BsTransportContext context;
+    const BsTransportEvents *events;
+    gpointer data;
+
+    S5bState state;
+    char *sid;
+    char *peer_dstaddr;
+    GPtrArray *own_addresses;
+    GPtrArray *own_candidates;
+    GPtrArray *peer_candidates;
+    BsListenerTicket *ticket;
+    BsConnector *connector;
+
+    BsReport our_report;
+    BsReport their_report;
+    BsCandidate *our_choice;   /* of the peer's candidates, with dialled_fd */
+    BsCandidate *their_choice; /* of our candidates; borrowed from own_candidates */
+    int dialled_fd;
+    BsAccepted *accepted; /* connections that the peer dialled */
+    gboolean activated;
+
+    guint step_timer;     /* what the present state waits for */
+    guint deadline_timer; /* the whole */
+} BsS5b;
+
+/* Both parties dial from now on, until `connected` or `failed`. */
+void bs_s5b_race_begin(BsS5b *s5b);
+
+/* Gives up everything that could still bring a connection. May be called more than once. */
+void bs_s5b_race_stop(BsS5b *s5b);
+
+/* The race is lost: `why` for the debug window. */
+void bs_s5b_race_fail(BsS5b *s5b, const char *why);
+
+/* More candidates of the peer's, after its description. */
+void bs_s5b_race_add(BsS5b *s5b, const GPtrArray *candidates);
+
+/* The peer connected to our `local_address`: `fd` (taken). A BsListenerAccepted; `data` is the BsS5b. */
+void bs_s5b_race_accepted(int fd, const char *local_address, gpointer data);
+
+/* The peer's reports (XEP-0260, 2.3 and 2.4). */
+BsTransportVerdict bs_s5b_race_peer_used(BsS5b *s5b, const char *cid);
+void bs_s5b_race_peer_error(BsS5b *s5b);
+BsTransportVerdict bs_s5b_race_peer_activated(BsS5b *s5b, const char *cid);
+
+#endif

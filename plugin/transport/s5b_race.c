@@ -1,0 +1,335 @@
+/* The race of an S5B negotiation: both parties dial, both report, one connection is nominated.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <eventloop.h>
+#include <string.h>
+
+#include "log.h"
+#include "socks5/negotiation.h"
+#include "timer.h"
+#include "transport/s5b_internal.h"
+#include "transport/s5b_xml.h"
+
+/* From both descriptions to a connection: the slowest candidates of both parties, and the stanzas that tell
+ * of them. */
+#define NEGOTIATION_DEADLINE_S 45
+/* A peer that sent no candidates yet may send them one by one (XEP-0260, 2.2). */
+#define TRICKLE_WAIT_MS 1000
+/* The peer has a connection: how long our better candidates may still take to beat it. */
+#define BETTER_CANDIDATE_WAIT_MS 400
+/* The peer reported a connection that has not come out of its handshake here. */
+#define LATE_CONNECTION_WAIT_MS 3000
+
+static void decide(BsS5b *s5b);
+
+void
+bs_s5b_race_stop(BsS5b *s5b)
+{
+    s5b->state = S5B_ENDED;
+    bs_timer_clear(&s5b->step_timer);
+    bs_timer_clear(&s5b->deadline_timer);
+    g_clear_pointer(&s5b->connector, bs_connector_free);
+    g_clear_pointer(&s5b->ticket, bs_listener_forget);
+    bs_accepted_clear(s5b->accepted);
+    if (s5b->dialled_fd >= 0)
+        bs_socket_close(s5b->dialled_fd);
+    s5b->dialled_fd = -1;
+}
+
+static gboolean
+announce_failure(gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->step_timer = 0;
+    s5b->events->failed(s5b->data);
+    return FALSE;
+}
+
+void
+bs_s5b_race_fail(BsS5b *s5b, const char *why)
+{
+    bs_log_warning(s5b->context.id, "no SOCKS5 connection: %s", why);
+    bs_s5b_race_stop(s5b);
+    s5b->step_timer = purple_timeout_add(0, announce_failure, s5b);
+}
+
+static gboolean
+deadline_passed(gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->deadline_timer = 0;
+    bs_s5b_race_fail(s5b, s5b->state == S5B_ACTIVATING ? "the peer did not activate its proxy in time"
+                                                       : "the peer did not report on our candidates in time");
+    return FALSE;
+}
+
+static void
+fill_route(const BsS5b *s5b, const BsCandidate *candidate, gboolean dialled_by_us, BsRoute *route)
+{
+    memset(route, 0, sizeof *route);
+    route->type = candidate->type;
+    route->dialled_by_us = dialled_by_us;
+    g_strlcpy(route->host, candidate->host, sizeof route->host);
+    route->port = candidate->port;
+    route->ipv6 = strchr(candidate->host, ':') != NULL;
+    bs_log(s5b->context.id, "nominated: %s %s port %u, dialled by %s",
+           bs_candidate_type_name(candidate->type), candidate->host, candidate->port,
+           dialled_by_us ? "us" : "the peer");
+}
+
+static gboolean
+announce_connection(gpointer data)
+{
+    BsS5b *s5b = data;
+    gboolean ours = s5b->our_choice != NULL;
+    BsRoute route;
+    int fd = s5b->dialled_fd;
+
+    s5b->step_timer = 0;
+    s5b->dialled_fd = -1;
+    fill_route(s5b, ours ? s5b->our_choice : s5b->their_choice, ours, &route);
+    s5b->events->connected(fd, &route, s5b->data);
+    return FALSE;
+}
+
+/* `fd` (taken) carries the file; `choice` of the two is the nominated one and the other one is dropped. */
+static void
+succeed(BsS5b *s5b, int fd, gboolean our_choice)
+{
+    bs_s5b_race_stop(s5b);
+    s5b->dialled_fd = fd;
+    if (!our_choice)
+        g_clear_pointer(&s5b->our_choice, bs_candidate_free);
+    s5b->step_timer = purple_timeout_add(0, announce_connection, s5b);
+}
+
+static int
+steal_dialled(BsS5b *s5b)
+{
+    int fd = s5b->dialled_fd;
+
+    s5b->dialled_fd = -1;
+    return fd;
+}
+
+static gboolean
+late_connection_missing(gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->step_timer = 0;
+    bs_s5b_race_fail(s5b, "the peer reported a connection that it did not make");
+    return FALSE;
+}
+
+static void
+use_their_choice(BsS5b *s5b)
+{
+    int fd = bs_accepted_steal(s5b->accepted, s5b->their_choice->host);
+
+    if (fd >= 0) {
+        succeed(s5b, fd, FALSE);
+        return;
+    }
+    s5b->state = S5B_LATE;
+    bs_timer_clear(&s5b->step_timer);
+    s5b->step_timer = purple_timeout_add(LATE_CONNECTION_WAIT_MS, late_connection_missing, s5b);
+}
+
+static void
+use_our_choice(BsS5b *s5b)
+{
+    if (s5b->our_choice->type == BS_CANDIDATE_PROXY && !s5b->activated) {
+        bs_log(s5b->context.id, "waiting for the peer to activate its proxy %s", s5b->our_choice->host);
+        s5b->state = S5B_ACTIVATING;
+        return;
+    }
+    succeed(s5b, steal_dialled(s5b), TRUE);
+}
+
+/* The table of XEP-0260, 2.4. */
+static void
+decide(BsS5b *s5b)
+{
+    switch (bs_nominate(&s5b->our_report, &s5b->their_report, s5b->context.initiator)) {
+    case BS_NOMINATED_NOT_YET:
+        break;
+    case BS_NOMINATED_OUR_CHOICE:
+        use_our_choice(s5b);
+        break;
+    case BS_NOMINATED_THEIR_CHOICE:
+        use_their_choice(s5b);
+        break;
+    case BS_NOMINATED_NEITHER:
+        bs_s5b_race_fail(s5b, "neither side reached the other");
+        break;
+    }
+}
+
+static void
+report(BsS5b *s5b, BsReportKind kind)
+{
+    const char *cid = kind == BS_REPORT_USED ? s5b->our_choice->cid : NULL;
+    BsS5bKind stanza = kind == BS_REPORT_USED ? BS_S5B_CANDIDATE_USED : BS_S5B_CANDIDATE_ERROR;
+
+    s5b->our_report.kind = kind;
+    s5b->our_report.priority = kind == BS_REPORT_USED ? s5b->our_choice->priority : 0;
+    bs_timer_clear(&s5b->step_timer);
+    s5b->events->send_info(bs_s5b_build_report(s5b->sid, stanza, cid), s5b->data);
+    decide(s5b);
+}
+
+static void
+dialled(BsConnector *connector, const BsCandidate *candidate, int fd, gpointer data)
+{
+    BsS5b *s5b = data;
+
+    (void)connector;
+    s5b->our_choice = bs_candidate_copy(candidate);
+    s5b->dialled_fd = fd;
+    report(s5b, BS_REPORT_USED);
+}
+
+static gboolean
+waited_long_enough(gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->step_timer = 0;
+    g_clear_pointer(&s5b->connector, bs_connector_free);
+    report(s5b, BS_REPORT_ERROR);
+    return FALSE;
+}
+
+static void
+exhausted(BsConnector *connector, gpointer data)
+{
+    BsS5b *s5b = data;
+
+    (void)connector;
+    if (s5b->state != S5B_DIALLING || s5b->our_report.kind != BS_REPORT_NONE)
+        return;
+    if (s5b->peer_candidates->len > 0 || s5b->their_report.kind == BS_REPORT_USED)
+        report(s5b, BS_REPORT_ERROR);
+    else if (s5b->step_timer == 0)
+        s5b->step_timer = purple_timeout_add(TRICKLE_WAIT_MS, waited_long_enough, s5b);
+}
+
+static const BsConnectorEvents connector_events = {.connected = dialled, .exhausted = exhausted};
+
+void
+bs_s5b_race_accepted(int fd, const char *local_address, gpointer data)
+{
+    BsS5b *s5b = data;
+
+    bs_accepted_add(s5b->accepted, fd, local_address);
+    bs_log(s5b->context.id, "the peer connected to our %s", local_address);
+    if (s5b->state == S5B_LATE)
+        use_their_choice(s5b);
+}
+
+static void
+dial_candidate(BsS5b *s5b, const BsCandidate *candidate)
+{
+    const char *refusal = bs_candidate_refusal(candidate, s5b->peer_candidates, s5b->own_addresses);
+
+    if (refusal != NULL)
+        bs_log(s5b->context.id, "the peer's %s port %u is not dialled: %s", candidate->host, candidate->port,
+               refusal);
+    else
+        bs_connector_add(s5b->connector, candidate);
+}
+
+void
+bs_s5b_race_add(BsS5b *s5b, const GPtrArray *candidates)
+{
+    for (guint i = 0; i < candidates->len; i++) {
+        BsCandidate *candidate = g_ptr_array_index(candidates, i);
+
+        if (s5b->peer_candidates->len >= BS_CANDIDATES_MAX ||
+            bs_candidates_find(s5b->peer_candidates, candidate->cid) != NULL)
+            continue;
+        g_ptr_array_add(s5b->peer_candidates, bs_candidate_copy(candidate));
+        if (s5b->connector != NULL && s5b->our_report.kind == BS_REPORT_NONE)
+            dial_candidate(s5b, candidate);
+    }
+    if (s5b->connector != NULL && s5b->our_report.kind == BS_REPORT_NONE) {
+        if (s5b->their_report.kind != BS_REPORT_USED)
+            bs_timer_clear(&s5b->step_timer);
+        bs_connector_start(s5b->connector);
+    }
+}
+
+BsTransportVerdict
+bs_s5b_race_peer_used(BsS5b *s5b, const char *cid)
+{
+    BsCandidate *candidate = bs_candidates_find(s5b->own_candidates, cid);
+
+    if (s5b->their_report.kind != BS_REPORT_NONE)
+        return BS_TRANSPORT_OK;
+    if (candidate == NULL) {
+        bs_log_warning(s5b->context.id, "the peer says it uses a candidate that we never offered");
+        s5b->their_report.kind = BS_REPORT_ERROR;
+        decide(s5b);
+        return BS_TRANSPORT_UNKNOWN_ITEM;
+    }
+    bs_log(s5b->context.id, "the peer uses our %s port %u", candidate->host, candidate->port);
+    s5b->their_choice = candidate;
+    s5b->their_report.kind = BS_REPORT_USED;
+    s5b->their_report.priority = candidate->priority;
+    if (s5b->our_report.kind == BS_REPORT_NONE && s5b->connector != NULL) {
+        bs_connector_only_above(s5b->connector, candidate->priority);
+        bs_timer_clear(&s5b->step_timer);
+        s5b->step_timer = purple_timeout_add(BETTER_CANDIDATE_WAIT_MS, waited_long_enough, s5b);
+    }
+    decide(s5b);
+    return BS_TRANSPORT_OK;
+}
+
+void
+bs_s5b_race_peer_error(BsS5b *s5b)
+{
+    if (s5b->their_report.kind != BS_REPORT_NONE)
+        return;
+    bs_log(s5b->context.id, "the peer reached none of our candidates");
+    s5b->their_report.kind = BS_REPORT_ERROR;
+    decide(s5b);
+}
+
+BsTransportVerdict
+bs_s5b_race_peer_activated(BsS5b *s5b, const char *cid)
+{
+    if (bs_candidates_find(s5b->peer_candidates, cid) == NULL)
+        return BS_TRANSPORT_UNKNOWN_ITEM;
+    s5b->activated = TRUE;
+    if (s5b->state == S5B_ACTIVATING)
+        use_our_choice(s5b);
+    return BS_TRANSPORT_OK;
+}
+
+/* The two orders in which the offerer of a candidate may have put the JIDs into its DST.ADDR: its own dstaddr
+ * if it told us, else offerer first (Dino, Conversations, Swift, Smack); then the other one (Psi, Gajim:
+ * initiator first). */
+static BsConnector *
+new_connector(BsS5b *s5b)
+{
+    g_autofree char *offerer_first = bs_dst_addr(s5b->sid, s5b->context.peer_jid, s5b->context.own_jid);
+    g_autofree char *offerer_last = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
+    const char *first = s5b->peer_dstaddr != NULL ? s5b->peer_dstaddr : offerer_first;
+    const char *second = g_ascii_strcasecmp(first, offerer_first) == 0 ? offerer_last : offerer_first;
+    const char *const dst_addrs[] = {first, second, NULL};
+
+    return bs_connector_new(s5b->context.id, s5b->context.account, dst_addrs, &connector_events, s5b);
+}
+
+void
+bs_s5b_race_begin(BsS5b *s5b)
+{
+    s5b->state = S5B_DIALLING;
+    s5b->deadline_timer = purple_timeout_add_seconds(NEGOTIATION_DEADLINE_S, deadline_passed, s5b);
+    s5b->connector = new_connector(s5b);
+    for (guint i = 0; i < s5b->peer_candidates->len; i++)
+        dial_candidate(s5b, g_ptr_array_index(s5b->peer_candidates, i));
+    bs_connector_start(s5b->connector);
+}
