@@ -160,9 +160,9 @@ def the_sender_signs_off_in_mid_data(case):
     alice.client.tell("sign-off", alice.jid)
     case.cancelled(alice, sent)
     case.cancelled(bob, got)
-    since = bob.client.now()
+    since = alice.client.now()
     alice.client.tell("sign-on", alice.jid)
-    bob.client.wait("buddy-online", since)
+    alice.client.wait("buddy-online", since)
     still_works(case, alice, bob)
 
 
