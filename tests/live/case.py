@@ -45,22 +45,19 @@ class Lab:
             if not os.path.exists(path):
                 sys.exit("%s is not there: build first (./setup build)" % path)
         self.folder = folder
-        self.prefix = [sys.executable, os.path.join(TOP, "tests", "support", "memcheck")] if valgrind else []
-        self.environment = self._sanitizers()
+        self.prefix = []
+        if valgrind:
+            self.prefix = [sys.executable, os.path.join(TOP, "tests", "support", "memcheck")]
+        elif self._has_sanitizers():
+            self.prefix = ["sh", os.path.join(TOP, "tests", "support", "sanitized")]
         self._server = None
         self.random = os.path.join(folder, "random")
         with open(self.random, "wb") as f:
             f.write(os.urandom(MIB))
 
-    def _sanitizers(self):
+    def _has_sanitizers(self):
         libraries = subprocess.run(["ldd", self.program], stdout=subprocess.PIPE, text=True, check=False).stdout
-        if "libasan" not in libraries:
-            return {}
-        # Modules stay open so that what they leaked has names; "end" comes before the report.
-        return {"PURPLE_LEAKCHECK_HELP": "1",
-                "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
-                "UBSAN_OPTIONS": "print_stacktrace=1",
-                "LSAN_OPTIONS": "print_suppressions=0:suppressions=" + os.path.join(TOP, "tests", "support", "lsan.supp")}
+        return "libasan" in libraries
 
     @property
     def address(self):
@@ -123,7 +120,7 @@ class Case:
 
     def client(self, name, plugin=True, own_io=False, host=None):
         prefix = (host.prefix if host else []) + self.lab.prefix
-        client = Client(self.lab.program, os.path.join(self.folder, name), prefix, own_io, self.lab.environment)
+        client = Client(self.lab.program, os.path.join(self.folder, name), prefix, own_io)
         self.clients.append(client)
         client.wait("ready")
         if host:

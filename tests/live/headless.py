@@ -24,7 +24,7 @@ def escape(field):
 class Client:
     """One process with one or more accounts. `prefix` is put before the command (nsenter, valgrind ...)."""
 
-    def __init__(self, program, folder, prefix=(), own_io=False, environment=None):
+    def __init__(self, program, folder, prefix=(), own_io=False):
         os.makedirs(folder, exist_ok=True)
         self.folder = folder
         self.downloads = os.path.join(folder, "downloads")
@@ -36,7 +36,7 @@ class Client:
         command = list(prefix) + [program, os.path.join(folder, "purple")] + (["--own-io"] if own_io else [])
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                            env={**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})},
+                                            env={**os.environ, "LC_ALL": "C.UTF-8"},
                                             start_new_session=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
