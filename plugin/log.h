@@ -5,8 +5,8 @@
 
 #include <glib.h>
 
-/* Writes one line of a transfer's story; a newline is added. `id` is the transfer's id, or NULL for what belongs
- * to no transfer. Main thread only. */
+/* Writes one line of a transfer's story; a newline is added. `id` is the transfer's id, or NULL for what
+ * belongs to no transfer. Main thread only. */
 void bs_log(const char *id, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* The same, at the level that the debug window shows as a warning: something was refused or went wrong. */

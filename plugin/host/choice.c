@@ -6,6 +6,7 @@
 #include <request.h>
 
 #include "host/notices.h"
+#include "timer.h"
 
 struct _BsChoice {
     BsChosen chosen;
@@ -21,8 +22,7 @@ bs_choice_free(BsChoice *choice)
     if (choice == NULL)
         return;
     purple_request_close_with_handle(choice);
-    if (choice->timer != 0)
-        purple_timeout_remove(choice->timer);
+    bs_timer_clear(&choice->timer);
     g_free(choice);
 }
 

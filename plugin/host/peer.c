@@ -10,6 +10,7 @@
 #include "host/notices.h"
 #include "log.h"
 #include "stanza/jid.h"
+#include "timer.h"
 
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
 #define DISCO_DEADLINE_MS 8000
@@ -171,11 +172,7 @@ candidate_free(gpointer data)
 static void
 search_free(BsPeerSearch *search)
 {
-    guint timer = search->timer;
-
-    search->timer = 0;
-    if (timer != 0)
-        purple_timeout_remove(timer);
+    bs_timer_clear(&search->timer);
     bs_choice_free(search->choice);
     g_ptr_array_unref(search->candidates);
     g_free(search->who);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "stream/pump.h"
+#include "timer.h"
 
 /* How much may wait for the UI when receiving. When sending, one chunk of libpurple's waits for the
  * connection. */
@@ -61,14 +62,9 @@ bs_ui_bytes_new(PurpleXfer *xfer, guint64 size, BsUiBytesReady ready, gpointer d
 void
 bs_ui_bytes_free(BsUiBytes *bytes)
 {
-    guint timer;
-
     if (bytes == NULL)
         return;
-    timer = bytes->timer;
-    bytes->timer = 0;
-    if (timer != 0)
-        purple_timeout_remove(timer);
+    bs_timer_clear(&bytes->timer);
     if (bytes->source != NULL)
         bytes->source->bytes = NULL;
     if (bytes->sink != NULL)

@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "socks5/negotiation.h"
+#include "timer.h"
 
 #define DEADLINE_MS 10000
 
@@ -41,12 +42,9 @@ log_result(const BsAttempt *attempt, const char *result, const char *reason)
 static void
 stop_waiting(BsAttempt *attempt)
 {
-    guint deadline = attempt->deadline;
     PurpleProxyConnectData *dialling = g_steal_pointer(&attempt->dialling);
 
-    attempt->deadline = 0;
-    if (deadline != 0)
-        purple_timeout_remove(deadline);
+    bs_timer_clear(&attempt->deadline);
     if (dialling != NULL)
         purple_proxy_connect_cancel(dialling);
     bs_negotiation_free(g_steal_pointer(&attempt->negotiation));

@@ -1,5 +1,5 @@
-/* One candidate being dialled: connection and handshake, with a deadline over both. The connector runs several.
- * SPDX-License-Identifier: GPL-2.0-or-later */
+/* One candidate being dialled: connection and handshake, with a deadline over both. The connector runs
+ * several. SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef BS_ATTEMPT_H
 #define BS_ATTEMPT_H
 
@@ -9,15 +9,16 @@
 
 typedef struct _BsAttempt BsAttempt;
 
-/* The end, exactly once: `fd` is now the callee's, at the first byte of the file, or -1 if the attempt failed. The
- * attempt may be freed inside. */
+/* The end, exactly once: `fd` is now the callee's, at the first byte of the file, or -1 if the attempt
+ * failed. The attempt may be freed inside. */
 typedef void (*BsAttemptDone)(BsAttempt *attempt, int fd, gpointer data);
 
-/* Dials `candidate`, one that bs_candidate_refusal() lets pass, through the proxy settings of `account`, and asks for
- * the first of `dst_addrs` (NULL-terminated). If the host refuses that one, or closes instead of an answer, asks in a
- * new connection for the next; never so with a proxy, which takes whatever it is asked for. Both are borrowed and must
- * outlive the attempt, as must `id`, the transfer's. It has 10 s. The callback never comes before the call returns.
- * NULL if libpurple would not dial anything at all with these proxy settings. */
+/* Dials `candidate`, one that bs_candidate_refusal() lets pass, through the proxy settings of `account`, and
+ * asks for the first of `dst_addrs` (NULL-terminated). If the host refuses that one, or closes instead of an
+ * answer, asks in a new connection for the next; never so with a proxy, which takes whatever it is asked for.
+ * Both are borrowed and must outlive the attempt, as must `id`, the transfer's. It has 10 s. The callback
+ * never comes before the call returns. NULL if libpurple would not dial anything at all with these proxy
+ * settings. */
 BsAttempt *bs_attempt_new(const char *id, PurpleAccount *account, const BsCandidate *candidate,
                           const char *const *dst_addrs, BsAttemptDone done, gpointer data);
 

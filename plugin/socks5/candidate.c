@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "socks5/candidate.h"
 
-#include <gcrypt.h>
 #include <string.h>
 
+#include "random_id.h"
 #include "socks5/ip_address.h"
 #include "stream/digest.h"
 
 #define HOST_NAME_MAX_LENGTH 253
 #define LABEL_MAX_LENGTH 63
-#define CID_BYTES 16
 
 /* Outside of what other clients use: 0, small numbers, and 32768 downwards. */
 #define LOCAL_PREFERENCE_BEST 49152
@@ -85,25 +84,13 @@ bs_candidate_priority(BsCandidateType type, gboolean initiator, guint index)
     return types[type].preference * 65536 + local_preference;
 }
 
-static char *
-fresh_cid(void)
-{
-    guint8 bytes[CID_BYTES];
-    GString *text = g_string_sized_new(2 * sizeof bytes);
-
-    gcry_create_nonce(bytes, sizeof bytes);
-    for (gsize i = 0; i < sizeof bytes; i++)
-        g_string_append_printf(text, "%02x", bytes[i]);
-    return g_string_free(text, FALSE);
-}
-
 GPtrArray *
 bs_candidates_gather(const GPtrArray *addresses, guint16 port, const char *own_jid, gboolean initiator)
 {
     GPtrArray *candidates = g_ptr_array_new_with_free_func((GDestroyNotify)bs_candidate_free);
 
     for (guint i = 0; i < addresses->len && i < BS_CANDIDATES_GATHERED_MAX; i++) {
-        g_autofree char *cid = fresh_cid();
+        g_autofree char *cid = bs_random_id();
 
         g_ptr_array_add(candidates,
                         bs_candidate_new(BS_CANDIDATE_DIRECT, cid, own_jid, addresses->pdata[i], port,

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "socks5/attempt.h"
 #include "socks5/negotiation.h"
+#include "timer.h"
 
 #define MILLISECOND G_GINT64_CONSTANT(1000)
 #define STAGGER (200 * MILLISECOND)
@@ -207,12 +208,9 @@ static gboolean advance_later(gpointer data);
 static void
 set_timer(BsConnector *connector, gint64 due)
 {
-    guint timer = connector->timer;
     gint64 wait = due - g_get_monotonic_time();
 
-    connector->timer = 0;
-    if (timer != 0)
-        purple_timeout_remove(timer);
+    bs_timer_clear(&connector->timer);
     if (due != NEVER)
         connector->timer = purple_timeout_add(wait > 0 ? (guint)((wait + MILLISECOND - 1) / MILLISECOND) : 0,
                                               advance_later, connector);

@@ -10,33 +10,34 @@
 typedef struct _BsConnector BsConnector;
 
 typedef struct {
-    /* The best connection that came about: `fd` is now the callee's, at the first byte of the file; `candidate` is the
-     * connector's and lives as long as the call. Every other attempt has been given up. The connector does nothing
-     * more; it may be freed inside. */
+    /* The best connection that came about: `fd` is now the callee's, at the first byte of the file;
+     * `candidate` is the connector's and lives as long as the call. Every other attempt has been given up.
+     * The connector does nothing more; it may be freed inside. */
     void (*connected)(BsConnector *connector, const BsCandidate *candidate, int fd, gpointer data);
-    /* No candidate is left to try: all failed, or none that is left is good enough. May free the connector. Comes again
-     * if candidates are added afterwards and fail as well. */
+    /* No candidate is left to try: all failed, or none that is left is good enough. May free the connector.
+     * Comes again if candidates are added afterwards and fail as well. */
     void (*exhausted)(BsConnector *connector, gpointer data);
 } BsConnectorEvents;
 
-/* A connector that dials through the proxy settings of `account` (NULL: the global ones). It asks for the first of
- * `dst_addrs` (a NULL-terminated list of one or two, copied) and, from a host that refuses that one or closes instead
- * of an answer, for the second in a new connection; a proxy is only asked for the first. `id` is the transfer's,
- * copied. No event comes before the event loop runs again. */
+/* A connector that dials through the proxy settings of `account` (NULL: the global ones). It asks for the
+ * first of `dst_addrs` (a NULL-terminated list of one or two, copied) and, from a host that refuses that one
+ * or closes instead of an answer, for the second in a new connection; a proxy is only asked for the first.
+ * `id` is the transfer's, copied. No event comes before the event loop runs again. */
 BsConnector *bs_connector_new(const char *id, PurpleAccount *account, const char *const *dst_addrs,
                               const BsConnectorEvents *events, gpointer data);
 
-/* Tries `candidate` too (copied; one that bs_candidate_refusal() lets pass); at any moment. Attempts start highest
- * priority first, one each 200 ms or as soon as the one before has ended; proxies after all others, 400 ms after the
- * last of them began unless they have all ended. Each has 10 s. A connection that came about wins at once if none that
- * is still left is better, otherwise after at most 300 ms. No more than BS_CANDIDATES_MAX are ever tried. */
+/* Tries `candidate` too (copied; one that bs_candidate_refusal() lets pass); at any moment. Attempts start
+ * highest priority first, one each 200 ms or as soon as the one before has ended; proxies after all others,
+ * 400 ms after the last of them began unless they have all ended. Each has 10 s. A connection that came about
+ * wins at once if none that is still left is better, otherwise after at most 300 ms. No more than
+ * BS_CANDIDATES_MAX are ever tried. */
 void bs_connector_add(BsConnector *connector, const BsCandidate *candidate);
 
 /* All have been added: begins (again). With none added `exhausted` follows at once. */
 void bs_connector_start(BsConnector *connector);
 
-/* Gives up every candidate whose priority is not above `priority` (XEP-0260, 2.3: the peer's used candidate beats it),
- * also one that has connected and was waiting for a better one. */
+/* Gives up every candidate whose priority is not above `priority` (XEP-0260, 2.3: the peer's used candidate
+ * beats it), also one that has connected and was waiting for a better one. */
 void bs_connector_only_above(BsConnector *connector, guint32 priority);
 
 /* Ends it at any moment, without an event; closes what it had opened. NULL is allowed. */

@@ -1,6 +1,5 @@
-/* The SOCKS5 handshake of a bytestream (XEP-0065, 5.3.2; RFC 1928), both roles in one object: bytes in, bytes out,
- * no socket.
- * SPDX-License-Identifier: GPL-2.0-or-later */
+/* The SOCKS5 handshake of a bytestream (XEP-0065, 5.3.2; RFC 1928), both roles in one object: bytes in, bytes
+ * out, no socket. SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef BS_HANDSHAKE_H
 #define BS_HANDSHAKE_H
 
@@ -15,11 +14,12 @@ typedef enum {
     BS_HANDSHAKE_BROKEN,  /* that is not SOCKS5: send nothing more, close */
 } BsHandshakeState;
 
-/* Is somebody waiting for `dst_addr`? Asked once by the server role, with at most 255 bytes, NUL-terminated, none of
- * them NUL. */
+/* Is somebody waiting for `dst_addr`? Asked once by the server role, with at most 255 bytes, NUL-terminated,
+ * none of them NUL. */
 typedef gboolean (*BsHandshakeCheck)(const char *dst_addr, gpointer data);
 
-/* As the one who dialled: asks for `dst_addr`, at most 255 bytes, as a domain name, port 0, without authentication. */
+/* As the one who dialled: asks for `dst_addr`, at most 255 bytes, as a domain name, port 0, without
+ * authentication. */
 BsHandshake *bs_handshake_new_client(const char *dst_addr);
 
 /* As the one who listens. */
@@ -29,8 +29,8 @@ void bs_handshake_free(BsHandshake *handshake);
 
 BsHandshakeState bs_handshake_state(const BsHandshake *handshake);
 
-/* How many bytes may be read from the connection at most: never more than is the handshake's own, since what follows
- * is the file. 0 when nothing is to be read now. */
+/* How many bytes may be read from the connection at most: never more than is the handshake's own, since what
+ * follows is the file. 0 when nothing is to be read now. */
 gsize bs_handshake_wants(const BsHandshake *handshake);
 
 /* Takes what was read, at most bs_handshake_wants() bytes, in any slicing. Returns the new state. */
@@ -40,8 +40,8 @@ BsHandshakeState bs_handshake_feed(BsHandshake *handshake, const guint8 *bytes, 
 const guint8 *bs_handshake_pending(const BsHandshake *handshake, gsize *length);
 void bs_handshake_sent(BsHandshake *handshake, gsize length);
 
-/* Why it was refused or broke, or, while it goes on, what did not come if a deadline ends it now; for the debug window: a
- * static string. NULL when it is done. */
+/* Why it was refused or broke, or, while it goes on, what did not come if a deadline ends it now; for the
+ * debug window: a static string. NULL when it is done. */
 const char *bs_handshake_reason(const BsHandshake *handshake);
 
 /* The DST.ADDR that was asked for, in the server role once it is known, else NULL. Owned by the handshake. */

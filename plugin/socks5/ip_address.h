@@ -21,8 +21,8 @@ typedef struct {
     char scope[17];   /* of "fe80::1%eth0" the interface; "" where there is none */
 } BsIpAddress;
 
-/* Reads a literal address; an IPv4 address mapped into IPv6 is read as IPv4. FALSE, `*address` then undefined, if
- * `text` is none (NULL, a host name, brackets, the shortened or octal IPv4 forms). */
+/* Reads a literal address; an IPv4 address mapped into IPv6 is read as IPv4. FALSE, `*address` then
+ * undefined, if `text` is none (NULL, a host name, brackets, the shortened or octal IPv4 forms). */
 gboolean bs_ip_parse(const char *text, BsIpAddress *address);
 
 BsIpKind bs_ip_kind(const BsIpAddress *address);

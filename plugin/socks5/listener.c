@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "socks5/negotiation.h"
+#include "timer.h"
 
 #define HANDSHAKES_MAX 64
 #define HANDSHAKE_MS 8000
@@ -338,13 +339,9 @@ open_port(GError **error)
 static void
 close_port(void)
 {
-    guint pause = listener.pause;
-
     bs_log(NULL, "port %u is closed", listener.port);
     stop_watching();
-    listener.pause = 0;
-    if (pause != 0)
-        purple_timeout_remove(pause);
+    bs_timer_clear(&listener.pause);
     g_queue_clear_full(&listener.handshakes, (GDestroyNotify)bs_negotiation_free);
     bs_socket_close(listener.fd);
     listener.fd = -1;

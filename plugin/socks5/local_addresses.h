@@ -5,12 +5,12 @@
 
 #include <glib.h>
 
-/* The addresses under which others may reach this machine, best first, as text (GPtrArray of char *, free with
- * g_ptr_array_unref): global IPv6 (temporary before permanent ones; none deprecated or tentative), then IPv4, then
- * unique local IPv6; of point-to-point interfaces last. No loopback, no link-local, no unspecified or multicast
- * address, none twice, interfaces that are down or without a carrier left out. When there is none, IPv4 link-local
- * ones; without these 127.0.0.1 and ::1, where the machine has them, so that two clients on it find each other.
- * Empty only where there are not even those. */
+/* The addresses under which others may reach this machine, best first, as text (GPtrArray of char *, free
+ * with g_ptr_array_unref): global IPv6 (temporary before permanent ones; none deprecated or tentative), then
+ * IPv4, then unique local IPv6; of point-to-point interfaces last. No loopback, no link-local, no unspecified
+ * or multicast address, none twice, interfaces that are down or without a carrier left out. When there is
+ * none, IPv4 link-local ones; without these 127.0.0.1 and ::1, where the machine has them, so that two
+ * clients on it find each other. Empty only where there are not even those. */
 GPtrArray *bs_local_addresses(void);
 
 /* One address of one interface, as the system tells of it. */

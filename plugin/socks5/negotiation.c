@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "timer.h"
+
 /* The longest single part of a handshake: an address with its length and port. */
 #define READ_MAX 258
 
@@ -52,12 +54,8 @@ watch(BsNegotiation *negotiation, PurpleInputCondition condition)
 static void
 stop_waiting(BsNegotiation *negotiation)
 {
-    guint id = negotiation->timer;
-
     stop_watching(negotiation);
-    negotiation->timer = 0;
-    if (id != 0)
-        purple_timeout_remove(id);
+    bs_timer_clear(&negotiation->timer);
 }
 
 /* The negotiation may be gone afterwards. */

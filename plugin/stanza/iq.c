@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "stanza/iq.h"
 
+#include <eventloop.h>
+#include <string.h>
+
+#include "random_id.h"
 #include "stanza/jid.h"
 #include "stanza/xml.h"
-#include "stream/digest.h"
-
-#include <eventloop.h>
-#include <gcrypt.h>
-#include <string.h>
+#include "timer.h"
 
 #define DEFAULT_TIMEOUT_MS 30000
 #define MAX_PAST_REQUESTS 256
-#define ID_RANDOM_BYTES 16
 
 /* A request whose answer nobody waits for, but which is still ours to claim. */
 typedef struct {
@@ -47,11 +46,7 @@ past_request_free(PastRequest *past)
 static void
 request_free(BsIqRequest *request)
 {
-    guint timer = request->timer;
-
-    request->timer = 0;
-    if (timer != 0)
-        purple_timeout_remove(timer);
+    bs_timer_clear(&request->timer);
     g_free(request->id);
     g_free(request->to);
     g_free(request);
@@ -78,7 +73,6 @@ bs_iq_link_new(const char *own_jid, BsIqSend send, gpointer data)
 {
     BsIqLink *link = g_rc_box_new0(BsIqLink);
 
-    bs_digest_init();
     link->own_jid = g_strdup(own_jid);
     link->send = send;
     link->data = data;
@@ -139,13 +133,9 @@ find_past(const BsIqLink *link, const char *id)
 static char *
 new_id(void)
 {
-    guint8 random[ID_RANDOM_BYTES];
-    GString *id = g_string_new("bs");
+    g_autofree char *random = bs_random_id();
 
-    gcry_create_nonce(random, sizeof random);
-    for (gsize i = 0; i < sizeof random; i++)
-        g_string_append_printf(id, "%02x", random[i]);
-    return g_string_free(id, FALSE);
+    return g_strconcat("bs", random, NULL);
 }
 
 static xmlnode *

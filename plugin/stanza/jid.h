@@ -5,8 +5,8 @@
 
 #include <glib.h>
 
-/* TRUE if both are the same full or bare JID: node and domain without regard to case (RFC 7622, 3.2 and 3.3), the
- * resource to the byte. NULL equals only NULL. */
+/* TRUE if both are the same full or bare JID: node and domain without regard to case (RFC 7622, 3.2 and 3.3),
+ * the resource to the byte. NULL equals only NULL. */
 gboolean bs_jid_equal(const char *one, const char *other);
 
 /* TRUE if both have the same node and domain, whatever their resources. */

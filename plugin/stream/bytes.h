@@ -22,31 +22,32 @@ typedef enum {
 /* Where the bytes of a file that is sent come from. One owner; ended by `close`. */
 typedef struct _BsSource BsSource;
 struct _BsSource {
-    /* Reads up to `size` bytes. Returns how many; 0 at the end; -1 with `error` set when it failed, -1 with `error`
-     * unset when there is nothing now: bs_pump_wake() is called when there is. */
+    /* Reads up to `size` bytes. Returns how many; 0 at the end; -1 with `error` set when it failed, -1 with
+     * `error` unset when there is nothing now: bs_pump_wake() is called when there is. */
     gssize (*read)(BsSource *source, guint8 *buffer, gsize size, GError **error);
-    /* The first byte read is byte `offset` of the file. Called once, before the first read, and only if `offset` is
-     * not 0. NULL where it cannot be done. */
+    /* The first byte read is byte `offset` of the file. Called once, before the first read, and only if
+     * `offset` is not 0. NULL where it cannot be done. */
     gboolean (*seek)(BsSource *source, guint64 offset, GError **error);
     /* Frees it. Called once. */
     void (*close)(BsSource *source);
 };
 
-/* Where the bytes of a file that is received go to. One owner; ended by `finish` or `discard`, whichever is first. */
+/* Where the bytes of a file that is received go to. One owner; ended by `finish` or `discard`, whichever is
+ * first. */
 typedef struct _BsSink BsSink;
 struct _BsSink {
-    /* Takes up to `size` bytes. Returns how many; -1 with `error` set when it failed; -1 with `error` unset when it
-     * takes none now: bs_pump_wake() is called when it does. */
+    /* Takes up to `size` bytes. Returns how many; -1 with `error` set when it failed; -1 with `error` unset
+     * when it takes none now: bs_pump_wake() is called when it does. */
     gssize (*write)(BsSink *sink, const guint8 *buffer, gsize size, GError **error);
-    /* All bytes are there and agree with their hash: the file gets its name. Frees the sink, also on failure, when
-     * nothing stays behind. */
+    /* All bytes are there and agree with their hash: the file gets its name. Frees the sink, also on failure,
+     * when nothing stays behind. */
     gboolean (*finish)(BsSink *sink, GError **error);
     /* The file is not wanted: removes what was written and frees the sink. */
     void (*discard)(BsSink *sink);
 };
 
-/* A source that reads the regular file at `path`. NULL with BS_STREAM_ERROR_READ when it cannot be opened, or is not
- * a regular file. `size` gets the file's size in bytes (may be NULL). */
+/* A source that reads the regular file at `path`. NULL with BS_STREAM_ERROR_READ when it cannot be opened, or
+ * is not a regular file. `size` gets the file's size in bytes (may be NULL). */
 BsSource *bs_file_source_new(const char *path, guint64 *size, GError **error);
 
 #endif

@@ -28,8 +28,9 @@ gboolean bs_hash_from_name(const char *name, BsHash *hash);
 /* The digest's length in bytes. */
 gsize bs_hash_length(BsHash hash);
 
-/* Reads a digest of `hash` from `text`: base64 without white space (XEP-0300, 3), or, as older clients write it,
- * hexadecimal. Tells them apart by length. Writes bs_hash_length() bytes into `value`. FALSE if it is neither. */
+/* Reads a digest of `hash` from `text`: base64 without white space (XEP-0300, 3), or, as older clients write
+ * it, hexadecimal. Tells them apart by length. Writes bs_hash_length() bytes into `value`. FALSE if it is
+ * neither. */
 gboolean bs_hash_parse(BsHash hash, const char *text, guint8 value[BS_DIGEST_MAX]);
 
 /* The digest in base64, newly allocated. */
@@ -48,12 +49,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BsDigest, bs_digest_free)
 
 void bs_digest_update(BsDigest *digest, const guint8 *bytes, gsize length);
 
-/* The value over all bytes so far; the digest ends with the first call and takes no more bytes. FALSE if `hash` was
- * not among those asked for. */
+/* The value over all bytes so far; the digest ends with the first call and takes no more bytes. FALSE if
+ * `hash` was not among those asked for. */
 gboolean bs_digest_value(BsDigest *digest, BsHash hash, guint8 value[BS_DIGEST_MAX]);
 
-/* Makes libgcrypt ready, unless someone else in the process did. Everything above that hashes calls it itself; others
- * that use libgcrypt call it first. May be called again, from any thread. */
+/* Makes libgcrypt ready, unless someone else in the process did. Everything above that hashes calls it
+ * itself; others that use libgcrypt call it first. May be called again, from any thread. */
 void bs_digest_init(void);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "stream/mover.h"
+#include "timer.h"
 
 /* What one call of the event loop may do at most. */
 #define TURN_BYTES (1024 * 1024)
@@ -110,15 +111,8 @@ kick_after(BsPump *pump, guint milliseconds)
 static void
 stop_timers(BsPump *pump)
 {
-    guint kick = pump->kick;
-    guint stall_timer = pump->stall_timer;
-
-    pump->kick = 0;
-    pump->stall_timer = 0;
-    if (kick != 0)
-        purple_timeout_remove(kick);
-    if (stall_timer != 0)
-        purple_timeout_remove(stall_timer);
+    bs_timer_clear(&pump->kick);
+    bs_timer_clear(&pump->stall_timer);
 }
 
 static void

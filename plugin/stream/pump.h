@@ -12,23 +12,24 @@
 typedef struct _BsPump BsPump;
 
 typedef struct {
-    /* `moved` bytes have been read from the source and handed to the kernel, or received and written to the sink.
-     * At most some ten times a second. */
+    /* `moved` bytes have been read from the source and handed to the kernel, or received and written to the
+     * sink. At most some ten times a second. */
     void (*progress)(BsPump *pump, guint64 moved, gpointer data);
-    /* The end, exactly once; `error` (BS_STREAM_ERROR) is NULL if all bytes went through. The pump does nothing more
-     * and can be asked for its digest; it is not freed. May free the pump. */
+    /* The end, exactly once; `error` (BS_STREAM_ERROR) is NULL if all bytes went through. The pump does
+     * nothing more and can be asked for its digest; it is not freed. May free the pump. */
     void (*done)(BsPump *pump, const GError *error, gpointer data);
 } BsPumpEvents;
 
 /* Sends `length` bytes of `source` from its current position over `fd`, then ends its half of the connection
- * (shutdown), so that nothing waits in a relay's buffers. Borrows `source`, takes `fd`. Less in the source than
- * `length` is BS_STREAM_ERROR_CHANGED. `hashes`: see bs_digest_new(). `id`: the transfer's, for the debug window. */
+ * (shutdown), so that nothing waits in a relay's buffers. Borrows `source`, takes `fd`. Less in the source
+ * than `length` is BS_STREAM_ERROR_CHANGED. `hashes`: see bs_digest_new(). `id`: the transfer's, for the
+ * debug window. */
 BsPump *bs_pump_send(const char *id, int fd, BsSource *source, guint64 length, guint hashes,
                      const BsPumpEvents *events, gpointer data);
 
-/* Receives `length` bytes over `fd` (BS_SIZE_UNKNOWN: until the peer ends its half) into `sink`. Borrows `sink`, takes
- * `fd`. A byte more that is already there when `length` is reached is BS_STREAM_ERROR_TOO_MUCH; the end of the stream
- * before it is BS_STREAM_ERROR_PEER_CLOSED. */
+/* Receives `length` bytes over `fd` (BS_SIZE_UNKNOWN: until the peer ends its half) into `sink`. Borrows
+ * `sink`, takes `fd`. A byte more that is already there when `length` is reached is BS_STREAM_ERROR_TOO_MUCH;
+ * the end of the stream before it is BS_STREAM_ERROR_PEER_CLOSED. */
 BsPump *bs_pump_receive(const char *id, int fd, BsSink *sink, guint64 length, guint hashes,
                         const BsPumpEvents *events, gpointer data);
 
@@ -41,14 +42,15 @@ guint64 bs_pump_moved(const BsPump *pump);
 /* After a `done` without error: the digest of all that was moved, owned by the pump. */
 BsDigest *bs_pump_digest(BsPump *pump);
 
-/* After a `done` without error, for a sending pump: TRUE once the peer's kernel has acknowledged every byte. */
+/* After a `done` without error, for a sending pump: TRUE once the peer's kernel has acknowledged every byte.
+ */
 gboolean bs_pump_flushed(const BsPump *pump);
 
 /* After a `done` without error, for a sending pump: TRUE once the peer has closed its half as well. */
 gboolean bs_pump_peer_closed(const BsPump *pump);
 
-/* Ends it at once, at any moment, from inside its events too, without an event; closes the connection (shutdown and
- * close). NULL is allowed. */
+/* Ends it at once, at any moment, from inside its events too, without an event; closes the connection
+ * (shutdown and close). NULL is allowed. */
 void bs_pump_free(BsPump *pump);
 
 #endif
