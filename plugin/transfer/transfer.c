@@ -134,6 +134,7 @@ make_transport(BsTransfer *transfer)
 {
     BsTransportContext context = {
         .id = transfer->id,
+        .link = bs_endpoint_link(transfer->endpoint),
         .account = bs_endpoint_account(transfer->endpoint),
         .own_jid = transfer->own_jid,
         .peer_jid = bs_jingle_session_peer(transfer->session),

@@ -248,8 +248,6 @@ bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
 {
     g_autoptr(GError) error = NULL;
 
-    transfer->transport->class->free(transfer->transport);
-    transfer->transport = NULL;
     transfer->state = TRANSFER_MOVING;
     if (!transfer->incoming && transfer->offer->range_offset > 0 &&
         !transfer->source->seek(transfer->source, transfer->offer->range_offset, &error)) {

@@ -6,6 +6,8 @@
 #include <account.h>
 #include <xmlnode.h>
 
+#include "stanza/iq.h"
+
 #include "transport/route.h"
 
 typedef struct _BsTransport BsTransport;
@@ -13,7 +15,8 @@ typedef struct _BsTransportClass BsTransportClass;
 
 /* Who talks to whom. All is borrowed and outlives the transport. */
 typedef struct {
-    const char *id;         /* the transfer's, for the debug window */
+    const char *id; /* the transfer's, for the debug window */
+    BsIqLink *link;
     PurpleAccount *account; /* whose proxy settings apply to what is dialled; NULL: the global ones */
     const char *own_jid;
     const char *peer_jid;
@@ -25,7 +28,8 @@ typedef struct {
     /* `transport` (the callee's now) is to be sent in a transport-info. Must not free the transport. */
     void (*send_info)(xmlnode *transport, gpointer data);
     /* The connection that both parties agreed on: `fd` is the callee's, at the first byte of the file. The
-     * transport does nothing more; it may be freed inside. */
+     * transport may be what moves the bytes at the other end of `fd`: it is kept until the transfer ends. It
+     * may be freed inside. */
     void (*connected)(int fd, const BsRoute *route, gpointer data);
     /* No connection came about. The transport does nothing more; it may be freed inside. */
     void (*failed)(gpointer data);
