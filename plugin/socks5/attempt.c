@@ -10,6 +10,9 @@
 #include "timer.h"
 
 #define DEADLINE_MS 10000
+/* A proxy stands in the open, where connections are answered or lost: time for two lost SYNs (sent again
+ * after 1 s and 3 s) and for the handshake. */
+#define PROXY_DEADLINE_MS 5000
 
 struct _BsAttempt {
     const char *id;
@@ -126,20 +129,34 @@ dialled(gpointer data, int fd, const char *error)
 
 /* Otherwise libpurple would refuse each attempt with a dialog of its own. */
 static gboolean
-has_usable_proxy_settings(PurpleAccount *account)
+are_usable(PurpleProxyInfo *settings)
 {
-    PurpleProxyInfo *settings = purple_proxy_get_setup(account);
-
     if (purple_proxy_info_get_type(settings) == PURPLE_PROXY_NONE)
         return TRUE;
     return purple_proxy_info_get_host(settings) != NULL && purple_proxy_info_get_port(settings) > 0;
 }
 
+/* The deadline runs from the first connection on. What goes through the user's own proxy, Tor for one, gets
+ * the full time. */
+static void
+set_deadline(BsAttempt *attempt, const PurpleProxyInfo *settings)
+{
+    gboolean is_short = attempt->candidate->type == BS_CANDIDATE_PROXY &&
+                        purple_proxy_info_get_type(settings) == PURPLE_PROXY_NONE;
+
+    if (attempt->deadline == 0)
+        attempt->deadline =
+            purple_timeout_add(is_short ? PROXY_DEADLINE_MS : DEADLINE_MS, deadline_passed, attempt);
+}
+
 static gboolean
 dial(BsAttempt *attempt)
 {
-    if (!has_usable_proxy_settings(attempt->account))
+    PurpleProxyInfo *settings = purple_proxy_get_setup(attempt->account);
+
+    if (!are_usable(settings))
         return FALSE;
+    set_deadline(attempt, settings);
     attempt->dialling = purple_proxy_connect(attempt, attempt->account, attempt->candidate->host,
                                              attempt->candidate->port, dialled, attempt);
     return attempt->dialling != NULL;
@@ -160,10 +177,10 @@ bs_attempt_new(const char *id, PurpleAccount *account, const BsCandidate *candid
     attempt->data = data;
     if (!dial(attempt)) {
         log_result(attempt, "failed", "libpurple does not dial with these proxy settings");
+        stop_waiting(attempt);
         g_free(attempt);
         return NULL;
     }
-    attempt->deadline = purple_timeout_add(DEADLINE_MS, deadline_passed, attempt);
     return attempt;
 }
 

@@ -28,9 +28,9 @@ BsConnector *bs_connector_new(const char *id, PurpleAccount *account, const char
 
 /* Tries `candidate` too (copied; one that bs_candidate_refusal() lets pass); at any moment. Attempts start
  * highest priority first, one each 200 ms or as soon as the one before has ended; proxies after all others,
- * 400 ms after the last of them began unless they have all ended. Each has 10 s. A connection that came about
- * wins at once if none that is still left is better, otherwise after at most 300 ms. No more than
- * BS_CANDIDATES_MAX are ever tried. */
+ * 400 ms after the last of them began unless they have all ended. Each has 10 s, a proxy 5 s. A connection
+ * that came about wins at once if none that is still left is better, otherwise after at most 300 ms. No more
+ * than BS_CANDIDATES_MAX are ever tried. */
 void bs_connector_add(BsConnector *connector, const BsCandidate *candidate);
 
 /* All have been added: begins (again). With none added `exhausted` follows at once. */
