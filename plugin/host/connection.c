@@ -14,6 +14,7 @@ struct _BsConnection {
     PurpleAccount *account;
     BsIqLink *link;
     BsPeers *peers;
+    BsProxies *proxies;
     BsEndpoint *endpoint;
 };
 
@@ -55,9 +56,11 @@ connection_new(PurpleConnection *gc)
         own_jid = purple_account_get_username(connection->account);
     connection->link = bs_iq_link_new(own_jid, send_stanza, connection);
     connection->peers = bs_peers_new(connection->link, connection->account);
+    bs_log(NULL, "%s is online", own_jid);
+    connection->proxies = bs_proxies_new(connection->link, connection->account);
     connection->endpoint =
         bs_endpoint_new(connection->link, connection->account, &endpoint_events, connection);
-    bs_log(NULL, "%s is online", own_jid);
+    bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
     return connection;
 }
 
@@ -68,6 +71,7 @@ connection_free(gpointer data)
 
     connection_events->closing(connection);
     bs_endpoint_free(connection->endpoint);
+    bs_proxies_free(connection->proxies);
     bs_peers_free(connection->peers);
     bs_log(NULL, "%s is served no more", bs_iq_link_own_jid(connection->link));
     bs_iq_link_free(connection->link);

@@ -17,6 +17,7 @@
 struct _BsEndpoint {
     BsIqLink *link;
     PurpleAccount *account;
+    BsProxies *proxies;
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
@@ -60,6 +61,18 @@ PurpleAccount *
 bs_endpoint_account(BsEndpoint *endpoint)
 {
     return endpoint->account;
+}
+
+void
+bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies)
+{
+    endpoint->proxies = proxies;
+}
+
+BsProxies *
+bs_endpoint_proxies(BsEndpoint *endpoint)
+{
+    return endpoint->proxies;
 }
 
 void

@@ -5,6 +5,7 @@
 
 #include <account.h>
 
+#include "socks5/proxy65.h"
 #include "stanza/iq.h"
 
 typedef struct _BsEndpoint BsEndpoint;
@@ -20,6 +21,10 @@ typedef struct {
  * settings of `account` (NULL: the global ones). */
 BsEndpoint *bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *events,
                             gpointer data);
+
+/* From now on `proxies` (borrowed; they must outlive the endpoint) are offered in every transfer; none are
+ * before. */
+void bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies);
 
 /* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
  * the endpoint. NULL is allowed. */

@@ -136,6 +136,7 @@ make_transport(BsTransfer *transfer)
         .id = transfer->id,
         .link = bs_endpoint_link(transfer->endpoint),
         .account = bs_endpoint_account(transfer->endpoint),
+        .proxies = bs_endpoint_proxies(transfer->endpoint),
         .own_jid = transfer->own_jid,
         .peer_jid = bs_jingle_session_peer(transfer->session),
         .initiator = bs_jingle_session_is_initiator(transfer->session),

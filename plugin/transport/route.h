@@ -7,7 +7,7 @@
 
 typedef struct {
     BsCandidateType type;
-    gboolean dialled_by_us; /* FALSE: the peer dialled us */
+    gboolean dialled_by_us; /* FALSE: the peer dialled us; a proxy is dialled by both */
     char host[64];          /* the nominated candidate's host ... */
     guint16 port;           /* ... and port */
     gboolean ipv6;

@@ -42,6 +42,23 @@ listen_and_gather(BsS5b *s5b, const char *dst_addr)
     drop_unusable_candidates(s5b);
 }
 
+/* A proxy that the initiator offers as well is enough once. */
+static void
+add_proxies(BsS5b *s5b)
+{
+    g_autoptr(GPtrArray) proxies = NULL;
+
+    if (s5b->context.proxies == NULL)
+        return;
+    proxies = bs_proxies_gather(s5b->context.proxies, s5b->context.initiator);
+    for (guint i = 0; i < proxies->len; i++) {
+        const BsCandidate *proxy = g_ptr_array_index(proxies, i);
+
+        if (!bs_candidates_contain(s5b->peer_candidates, proxy->host, proxy->port))
+            g_ptr_array_add(s5b->own_candidates, bs_candidate_copy(proxy));
+    }
+}
+
 static xmlnode *
 s5b_describe(BsTransport *transport)
 {
@@ -49,6 +66,7 @@ s5b_describe(BsTransport *transport)
     g_autofree char *dst_addr = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
 
     listen_and_gather(s5b, dst_addr);
+    add_proxies(s5b);
     for (guint i = 0; i < s5b->own_candidates->len; i++) {
         const BsCandidate *candidate = g_ptr_array_index(s5b->own_candidates, i);
 

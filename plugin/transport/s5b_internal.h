@@ -1,8 +1,9 @@
-/* A SOCKS5 transport's insides, for the two files that share them.
+/* A SOCKS5 transport's insides, for the files that share them.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef BS_S5B_INTERNAL_H
 #define BS_S5B_INTERNAL_H
 
+#include "socks5/activation.h"
 #include "socks5/connector.h"
 #include "socks5/listener.h"
 #include "transport/accepted.h"
@@ -10,10 +11,11 @@
 #include "transport/transport.h"
 
 typedef enum {
-    S5B_DESCRIBING, /* descriptions are being exchanged */
-    S5B_DIALLING,   /* both parties dial; reports are awaited */
-    S5B_ACTIVATING, /* the nominated connection goes over a proxy of the peer's, which it activates */
-    S5B_LATE,       /* the nominated connection is one that the peer dialled, and is not here yet */
+    S5B_DESCRIBING,  /* descriptions are being exchanged */
+    S5B_DIALLING,    /* both parties dial; reports are awaited */
+    S5B_THEIR_PROXY, /* the nominated connection goes over a proxy of the peer's, which it activates */
+    S5B_OUR_PROXY,   /* ... or over one of ours, to be connected to and activated */
+    S5B_LATE,        /* the nominated connection is one that the peer dialled, and is not here yet */
     S5B_ENDED,
 } S5bState;
 
@@ -38,7 +40,8 @@ typedef struct {
     BsCandidate *their_choice; /* of our candidates; borrowed from own_candidates */
     int dialled_fd;
     BsAccepted *accepted; /* connections that the peer dialled */
-    gboolean activated;
+    gboolean activated;   /* the peer's proxy is */
+    BsActivation *activation;
 
     guint step_timer;     /* what the present state waits for */
     guint deadline_timer; /* the whole */
@@ -63,5 +66,10 @@ void bs_s5b_race_accepted(int fd, const char *local_address, gpointer data);
 BsTransportVerdict bs_s5b_race_peer_used(BsS5b *s5b, const char *cid);
 void bs_s5b_race_peer_error(BsS5b *s5b);
 BsTransportVerdict bs_s5b_race_peer_activated(BsS5b *s5b, const char *cid);
+
+/* Reports are in, and this choice is the nominated one: makes it the connection, by way of its proxy where it
+ * is one (XEP-0260, 2.4). May be called again for the same choice when what it waited for has come. */
+void bs_s5b_use_our_choice(BsS5b *s5b);
+void bs_s5b_use_their_choice(BsS5b *s5b);
 
 #endif

@@ -16,8 +16,6 @@
 #define TRICKLE_WAIT_MS 1000
 /* The peer has a connection: how long our better candidates may still take to beat it. */
 #define BETTER_CANDIDATE_WAIT_MS 400
-/* The peer reported a connection that has not come out of its handshake here. */
-#define LATE_CONNECTION_WAIT_MS 3000
 
 static void decide(BsS5b *s5b);
 
@@ -28,6 +26,7 @@ bs_s5b_race_stop(BsS5b *s5b)
     bs_timer_clear(&s5b->step_timer);
     bs_timer_clear(&s5b->deadline_timer);
     g_clear_pointer(&s5b->connector, bs_connector_free);
+    g_clear_pointer(&s5b->activation, bs_activation_free);
     g_clear_pointer(&s5b->ticket, bs_listener_forget);
     bs_accepted_clear(s5b->accepted);
     if (s5b->dialled_fd >= 0)
@@ -59,93 +58,8 @@ deadline_passed(gpointer data)
     BsS5b *s5b = data;
 
     s5b->deadline_timer = 0;
-    bs_s5b_race_fail(s5b, s5b->state == S5B_ACTIVATING ? "the peer did not activate its proxy in time"
-                                                       : "the peer did not report on our candidates in time");
+    bs_s5b_race_fail(s5b, "the peer did not report on our candidates in time");
     return FALSE;
-}
-
-static void
-fill_route(const BsS5b *s5b, const BsCandidate *candidate, gboolean dialled_by_us, BsRoute *route)
-{
-    memset(route, 0, sizeof *route);
-    route->type = candidate->type;
-    route->dialled_by_us = dialled_by_us;
-    g_strlcpy(route->host, candidate->host, sizeof route->host);
-    route->port = candidate->port;
-    route->ipv6 = strchr(candidate->host, ':') != NULL;
-    bs_log(s5b->context.id, "nominated: %s %s port %u, dialled by %s",
-           bs_candidate_type_name(candidate->type), candidate->host, candidate->port,
-           dialled_by_us ? "us" : "the peer");
-}
-
-static gboolean
-announce_connection(gpointer data)
-{
-    BsS5b *s5b = data;
-    gboolean ours = s5b->our_choice != NULL;
-    BsRoute route;
-    int fd = s5b->dialled_fd;
-
-    s5b->step_timer = 0;
-    s5b->dialled_fd = -1;
-    fill_route(s5b, ours ? s5b->our_choice : s5b->their_choice, ours, &route);
-    s5b->events->connected(fd, &route, s5b->data);
-    return FALSE;
-}
-
-/* `fd` (taken) carries the file; `choice` of the two is the nominated one and the other one is dropped. */
-static void
-succeed(BsS5b *s5b, int fd, gboolean our_choice)
-{
-    bs_s5b_race_stop(s5b);
-    s5b->dialled_fd = fd;
-    if (!our_choice)
-        g_clear_pointer(&s5b->our_choice, bs_candidate_free);
-    s5b->step_timer = purple_timeout_add(0, announce_connection, s5b);
-}
-
-static int
-steal_dialled(BsS5b *s5b)
-{
-    int fd = s5b->dialled_fd;
-
-    s5b->dialled_fd = -1;
-    return fd;
-}
-
-static gboolean
-late_connection_missing(gpointer data)
-{
-    BsS5b *s5b = data;
-
-    s5b->step_timer = 0;
-    bs_s5b_race_fail(s5b, "the peer reported a connection that it did not make");
-    return FALSE;
-}
-
-static void
-use_their_choice(BsS5b *s5b)
-{
-    int fd = bs_accepted_steal(s5b->accepted, s5b->their_choice->host);
-
-    if (fd >= 0) {
-        succeed(s5b, fd, FALSE);
-        return;
-    }
-    s5b->state = S5B_LATE;
-    bs_timer_clear(&s5b->step_timer);
-    s5b->step_timer = purple_timeout_add(LATE_CONNECTION_WAIT_MS, late_connection_missing, s5b);
-}
-
-static void
-use_our_choice(BsS5b *s5b)
-{
-    if (s5b->our_choice->type == BS_CANDIDATE_PROXY && !s5b->activated) {
-        bs_log(s5b->context.id, "waiting for the peer to activate its proxy %s", s5b->our_choice->host);
-        s5b->state = S5B_ACTIVATING;
-        return;
-    }
-    succeed(s5b, steal_dialled(s5b), TRUE);
 }
 
 /* The table of XEP-0260, 2.4. */
@@ -156,10 +70,10 @@ decide(BsS5b *s5b)
     case BS_NOMINATED_NOT_YET:
         break;
     case BS_NOMINATED_OUR_CHOICE:
-        use_our_choice(s5b);
+        bs_s5b_use_our_choice(s5b);
         break;
     case BS_NOMINATED_THEIR_CHOICE:
-        use_their_choice(s5b);
+        bs_s5b_use_their_choice(s5b);
         break;
     case BS_NOMINATED_NEITHER:
         bs_s5b_race_fail(s5b, "neither side reached the other");
@@ -226,7 +140,7 @@ bs_s5b_race_accepted(int fd, const char *local_address, gpointer data)
     bs_accepted_add(s5b->accepted, fd, local_address);
     bs_log(s5b->context.id, "the peer connected to our %s", local_address);
     if (s5b->state == S5B_LATE)
-        use_their_choice(s5b);
+        bs_s5b_use_their_choice(s5b);
 }
 
 static void
@@ -303,8 +217,8 @@ bs_s5b_race_peer_activated(BsS5b *s5b, const char *cid)
     if (bs_candidates_find(s5b->peer_candidates, cid) == NULL)
         return BS_TRANSPORT_UNKNOWN_ITEM;
     s5b->activated = TRUE;
-    if (s5b->state == S5B_ACTIVATING)
-        use_our_choice(s5b);
+    if (s5b->state == S5B_THEIR_PROXY)
+        bs_s5b_use_our_choice(s5b);
     return BS_TRANSPORT_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <account.h>
 #include <xmlnode.h>
 
+#include "socks5/proxy65.h"
 #include "stanza/iq.h"
 
 #include "transport/route.h"
@@ -18,6 +19,7 @@ typedef struct {
     const char *id; /* the transfer's, for the debug window */
     BsIqLink *link;
     PurpleAccount *account; /* whose proxy settings apply to what is dialled; NULL: the global ones */
+    BsProxies *proxies;     /* to be offered; NULL: none */
     const char *own_jid;
     const char *peer_jid;
     gboolean initiator; /* we are the initiator of the Jingle session */

@@ -1,0 +1,171 @@
+/* The end of an S5B negotiation: from the nominated candidate to the connection that carries the file.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <eventloop.h>
+#include <string.h>
+
+#include "log.h"
+#include "timer.h"
+#include "transport/s5b_internal.h"
+#include "transport/s5b_xml.h"
+
+/* The peer reported a connection that has not come out of its handshake here. */
+#define LATE_CONNECTION_WAIT_MS 3000
+/* The peer connects to its proxy and has it activated: the time that we take for it at most (see
+ * activation.h), and that of the stanza that tells of it. */
+#define ACTIVATED_WAIT_MS 12000
+
+static const char *
+dialler_of(const BsRoute *route)
+{
+    if (route->type == BS_CANDIDATE_PROXY)
+        return "both";
+    return route->dialled_by_us ? "us" : "the peer";
+}
+
+static void
+fill_route(const BsS5b *s5b, const BsCandidate *candidate, gboolean our_choice, BsRoute *route)
+{
+    memset(route, 0, sizeof *route);
+    route->type = candidate->type;
+    route->dialled_by_us = our_choice || candidate->type == BS_CANDIDATE_PROXY;
+    g_strlcpy(route->host, candidate->host, sizeof route->host);
+    route->port = candidate->port;
+    route->ipv6 = strchr(candidate->host, ':') != NULL;
+    bs_log(s5b->context.id, "nominated: %s %s port %u, dialled by %s",
+           bs_candidate_type_name(candidate->type), candidate->host, candidate->port, dialler_of(route));
+}
+
+static gboolean
+announce_connection(gpointer data)
+{
+    BsS5b *s5b = data;
+    gboolean ours = s5b->our_choice != NULL;
+    BsRoute route;
+    int fd = s5b->dialled_fd;
+
+    s5b->step_timer = 0;
+    s5b->dialled_fd = -1;
+    fill_route(s5b, ours ? s5b->our_choice : s5b->their_choice, ours, &route);
+    s5b->events->connected(fd, &route, s5b->data);
+    return FALSE;
+}
+
+/* `fd` (taken) carries the file; `choice` of the two is the nominated one and the other one is dropped. */
+static void
+succeed(BsS5b *s5b, int fd, gboolean our_choice)
+{
+    bs_s5b_race_stop(s5b);
+    s5b->dialled_fd = fd;
+    if (!our_choice)
+        g_clear_pointer(&s5b->our_choice, bs_candidate_free);
+    s5b->step_timer = purple_timeout_add(0, announce_connection, s5b);
+}
+
+static int
+steal_dialled(BsS5b *s5b)
+{
+    int fd = s5b->dialled_fd;
+
+    s5b->dialled_fd = -1;
+    return fd;
+}
+
+static void
+wait_in(BsS5b *s5b, S5bState state, guint milliseconds, GSourceFunc deadline_passed)
+{
+    s5b->state = state;
+    bs_timer_clear(&s5b->step_timer);
+    if (milliseconds > 0)
+        s5b->step_timer = purple_timeout_add(milliseconds, deadline_passed, s5b);
+}
+
+static void
+send_report(BsS5b *s5b, BsS5bKind kind, const char *cid)
+{
+    s5b->events->send_info(bs_s5b_build_report(s5b->sid, kind, cid), s5b->data);
+}
+
+/* XEP-0260, 2.4: whoever finds that the proxy does not work says so, and both go on to another transport. */
+static void
+fail_with_proxy_error(BsS5b *s5b, const char *why)
+{
+    send_report(s5b, BS_S5B_PROXY_ERROR, NULL);
+    bs_s5b_race_fail(s5b, why);
+}
+
+static gboolean
+late_connection_missing(gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->step_timer = 0;
+    bs_s5b_race_fail(s5b, "the peer reported a connection that it did not make");
+    return FALSE;
+}
+
+static void
+activation_done(BsActivation *activation, int fd, const char *reason, gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->activation = NULL;
+    if (fd >= 0) {
+        send_report(s5b, BS_S5B_ACTIVATED, s5b->their_choice->cid);
+        succeed(s5b, fd, FALSE);
+    } else {
+        bs_proxies_set_aside(s5b->context.proxies, s5b->their_choice->jid, reason);
+        fail_with_proxy_error(s5b, "our proxy does not work");
+    }
+    bs_activation_free(activation);
+}
+
+static void
+use_our_proxy(BsS5b *s5b)
+{
+    const BsStreamName stream = {
+        .sid = s5b->sid,
+        .own_jid = s5b->context.own_jid,
+        .peer_jid = s5b->context.peer_jid,
+    };
+
+    wait_in(s5b, S5B_OUR_PROXY, 0, NULL);
+    s5b->activation = bs_activation_new(s5b->context.id, s5b->context.link, s5b->context.account,
+                                        s5b->their_choice, &stream, activation_done, s5b);
+}
+
+void
+bs_s5b_use_their_choice(BsS5b *s5b)
+{
+    int fd;
+
+    if (s5b->their_choice->type == BS_CANDIDATE_PROXY) {
+        use_our_proxy(s5b);
+        return;
+    }
+    fd = bs_accepted_steal(s5b->accepted, s5b->their_choice->host);
+    if (fd >= 0)
+        succeed(s5b, fd, FALSE);
+    else
+        wait_in(s5b, S5B_LATE, LATE_CONNECTION_WAIT_MS, late_connection_missing);
+}
+
+static gboolean
+activated_missing(gpointer data)
+{
+    BsS5b *s5b = data;
+
+    s5b->step_timer = 0;
+    fail_with_proxy_error(s5b, "the peer did not activate its proxy in time");
+    return FALSE;
+}
+
+void
+bs_s5b_use_our_choice(BsS5b *s5b)
+{
+    if (s5b->our_choice->type != BS_CANDIDATE_PROXY || s5b->activated) {
+        succeed(s5b, steal_dialled(s5b), TRUE);
+        return;
+    }
+    bs_log(s5b->context.id, "waiting for the peer to activate its proxy %s", s5b->our_choice->jid);
+    wait_in(s5b, S5B_THEIR_PROXY, ACTIVATED_WAIT_MS, activated_missing);
+}
