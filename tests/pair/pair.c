@@ -283,6 +283,7 @@ static void
 side_clear(Side *side)
 {
     bs_endpoint_free(side->endpoint);
+    bs_proxies_free(side->proxies);
     bs_iq_link_free(side->link);
     g_byte_array_unref(side->received);
     g_ptr_array_unref(side->inbox);

@@ -34,6 +34,7 @@ struct _Side {
     Side *peer;
     const char *jid;
     BsIqLink *link;
+    BsProxies *proxies;   /* a test's, freed with the side; NULL: none */
     BsEndpoint *endpoint; /* NULL for a scripted side, whose stanzas the test writes and reads */
 
     SideUser user;

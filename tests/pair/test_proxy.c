@@ -1,0 +1,474 @@
+/* Files over proxies: two endpoints that cannot reach each other, and proxies that serve them or do not.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <eventloop.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair.h"
+#include "proxy_service.h"
+#include "purple_env.h"
+#include "socks5/listener.h"
+#include "stanza/xml.h"
+#include "transfer/jingle_xml.h"
+#include "transport/s5b_xml.h"
+
+#define SIZE 3000001
+#define HANG_SECONDS 60
+
+/* An answer of a service on its way. */
+typedef struct {
+    Side *to;
+    xmlnode *stanza;
+    guint timer;
+} Answer;
+
+static Pair *pair;
+static GPtrArray *answers;
+static ProxyService *services[2]; /* of one.test and of two.test */
+static const char *listed[2];     /* the JID of the proxy that each server names */
+
+/* What the filter has seen. */
+static guint offered;   /* proxies, in both descriptions */
+static guint activated; /* reports of each kind */
+static guint proxy_errors;
+
+/* What the filter does. */
+static gboolean with_direct; /* the direct candidates arrive as well */
+static gboolean with_cid;    /* proxy-error gets one, as Psi sends it */
+static gboolean errors_are_late;
+
+static void
+answer_free(gpointer data)
+{
+    Answer *answer = data;
+
+    if (answer->timer != 0)
+        purple_timeout_remove(answer->timer);
+    xmlnode_free(answer->stanza);
+    g_free(answer);
+}
+
+static gboolean
+deliver_answer(gpointer data)
+{
+    Answer *answer = data;
+
+    answer->timer = 0;
+    ck_assert(bs_endpoint_receive(answer->to->endpoint, answer->stanza));
+    g_ptr_array_remove(answers, answer);
+    return FALSE;
+}
+
+static void
+answer_with(Side *to, xmlnode *stanza)
+{
+    Answer *answer = g_new0(Answer, 1);
+
+    answer->to = to;
+    answer->stanza = stanza;
+    answer->timer = purple_timeout_add(0, deliver_answer, answer);
+    g_ptr_array_add(answers, answer);
+}
+
+/* TRUE if the stanza is for a server or a proxy. */
+static gboolean
+is_for_a_service(Side *from, xmlnode *stanza)
+{
+    static const char *const domains[] = {"one.test", "two.test"};
+    const char *to = xmlnode_get_attrib(stanza, "to");
+
+    for (guint i = 0; i < G_N_ELEMENTS(services); i++) {
+        const char *const jids[] = {listed[i], NULL};
+
+        if (g_strcmp0(to, domains[i]) == 0) {
+            answer_with(from, proxy_service_items(domains[i], jids, stanza));
+            return TRUE;
+        }
+        if (g_strcmp0(to, services[i]->jid) == 0) {
+            xmlnode *answer = proxy_service_answer(services[i], stanza);
+
+            if (answer != NULL)
+                answer_with(from, answer);
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static void
+look_at_candidates(const xmlnode *transport)
+{
+    xmlnode *next;
+
+    for (xmlnode *node = bs_xml_first_element(transport); node != NULL; node = next) {
+        next = bs_xml_next_element(node);
+        if (!bs_xml_is(node, "candidate", BS_NS_S5B))
+            continue;
+        if (strcmp(xmlnode_get_attrib(node, "type"), "proxy") == 0)
+            offered++;
+        else if (!with_direct)
+            xmlnode_free(node);
+    }
+}
+
+static StanzaFate
+filter(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
+{
+    const xmlnode *transport = bs_jingle_transport(bs_jingle_first_content(bs_jingle_element(stanza)));
+    xmlnode *error;
+
+    (void)the_pair;
+    (void)number;
+    if (is_for_a_service(from, stanza))
+        return FATE_IS_LOST;
+    if (transport == NULL)
+        return FATE_ARRIVES;
+    look_at_candidates(transport);
+    activated += bs_xml_child(transport, "activated", BS_NS_S5B) != NULL;
+    error = bs_xml_child(transport, "proxy-error", BS_NS_S5B);
+    if (error != NULL) {
+        proxy_errors++;
+        ck_assert_ptr_null(xmlnode_get_attrib(error, "cid"));
+        if (with_cid)
+            xmlnode_set_attrib(error, "cid", "whatever");
+    }
+    if (errors_are_late && bs_xml_child(transport, "candidate-error", BS_NS_S5B) != NULL)
+        return FATE_ARRIVES_LATE;
+    return FATE_ARRIVES;
+}
+
+static void
+setup(void)
+{
+    bs_test_hurry(1);
+    pair = pair_new();
+    pair->filter = filter;
+    answers = g_ptr_array_new_with_free_func(answer_free);
+    services[0] = proxy_service_new("proxy.one.test");
+    services[1] = proxy_service_new("proxy.two.test");
+    listed[0] = services[0]->jid;
+    listed[1] = services[1]->jid;
+    offered = activated = proxy_errors = 0;
+    with_direct = with_cid = errors_are_late = FALSE;
+}
+
+static void
+teardown(void)
+{
+    pair_free(pair);
+    g_ptr_array_unref(answers);
+    proxy_service_free(services[0]);
+    proxy_service_free(services[1]);
+    ck_assert_uint_eq(bs_listener_port(), 0);
+}
+
+static guint
+count_working(const Side *side)
+{
+    g_autoptr(GPtrArray) candidates = bs_proxies_gather(side->proxies, TRUE);
+
+    return candidates->len;
+}
+
+/* The side has proxies from now on, once `count` of them have been found to work. */
+static void
+give_proxies(Side *side, guint count)
+{
+    side->proxies = bs_proxies_new(side->link, NULL);
+    bs_endpoint_set_proxies(side->endpoint, side->proxies);
+    for (guint i = 0; i < HANG_SECONDS * 100 && count_working(side) < count; i++)
+        bs_test_run_for(10);
+    ck_assert_uint_eq(count_working(side), count);
+}
+
+static void
+check_delivered(Side *from, Side *to)
+{
+    ck_assert(pair_settle(pair));
+    ck_assert_int_eq(from->reason, BS_END_DELIVERED);
+    ck_assert_int_eq(to->reason, BS_END_DELIVERED);
+    ck_assert(pair_has_whole_file(to, SIZE));
+    ck_assert_uint_eq(pair->unclaimed, 0);
+}
+
+/* It went over a proxy of this service, which was activated once, and before the first byte. */
+static void
+check_route(const ProxyService *service)
+{
+    ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_PROXY);
+    ck_assert_int_eq(pair->b.route.type, BS_CANDIDATE_PROXY);
+    ck_assert_uint_eq(pair->a.route.port, service->port);
+    ck_assert_uint_eq(pair->b.route.port, service->port);
+    ck_assert_uint_eq(service->activations, 1);
+    ck_assert(!service->early);
+    ck_assert_uint_eq(activated, 1);
+    ck_assert_uint_eq(proxy_errors, 0);
+}
+
+/* In both directions of the file: _i. */
+
+static Side *
+sender(int i)
+{
+    return i == 0 ? &pair->a : &pair->b;
+}
+
+START_TEST(over_the_initiators_proxy)
+{
+    Side *from = sender(_i);
+
+    give_proxies(from, 1);
+    pair_offer(from, "file", SIZE);
+    check_delivered(from, from->peer);
+    check_route(services[_i]);
+}
+END_TEST
+
+START_TEST(over_the_responders_proxy)
+{
+    Side *from = sender(_i);
+
+    give_proxies(from->peer, 1);
+    pair_offer(from, "file", SIZE);
+    check_delivered(from, from->peer);
+    check_route(services[1 - _i]);
+}
+END_TEST
+
+START_TEST(both_offer_a_proxy)
+{
+    give_proxies(&pair->a, 1);
+    give_proxies(&pair->b, 1);
+    pair_offer(sender(_i), "file", SIZE);
+    check_delivered(sender(_i), sender(_i)->peer);
+    ck_assert_uint_eq(offered, 2);
+    check_route(services[0]->activations > 0 ? services[0] : services[1]);
+    ck_assert_uint_eq(services[0]->activations + services[1]->activations, 1);
+}
+END_TEST
+
+/* XEP-0260, 2.2: the responder does not offer what the initiator did. */
+START_TEST(both_have_the_same_proxy)
+{
+    listed[1] = listed[0];
+    give_proxies(&pair->a, 1);
+    give_proxies(&pair->b, 1);
+    pair_offer(sender(_i), "file", SIZE);
+    check_delivered(sender(_i), sender(_i)->peer);
+    ck_assert_uint_eq(offered, 1);
+    check_route(services[0]);
+}
+END_TEST
+
+START_TEST(a_direct_connection_is_better)
+{
+    with_direct = TRUE;
+    give_proxies(&pair->a, 1);
+    give_proxies(&pair->b, 1);
+    pair_offer(sender(_i), "file", SIZE);
+    check_delivered(sender(_i), sender(_i)->peer);
+    ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_DIRECT);
+    ck_assert_uint_eq(services[0]->activations + services[1]->activations, 0);
+}
+END_TEST
+
+/* Only `activated` tells that the connection may be used, also where it comes before the other reports. */
+START_TEST(activated_overtakes_the_report)
+{
+    Side *from = sender(_i);
+
+    errors_are_late = TRUE;
+    give_proxies(from, 1);
+    pair_offer(from, "file", SIZE);
+    check_delivered(from, from->peer);
+    check_route(services[_i]);
+}
+END_TEST
+
+/* The proxy was of no use: another way, or none. */
+static void
+check_not_over_a_proxy(void)
+{
+    ck_assert(pair_settle(pair));
+    for (Side *side = &pair->a; side != NULL; side = side == &pair->a ? &pair->b : NULL) {
+        ck_assert(side->started == 0 || side->route.type != BS_CANDIDATE_PROXY);
+        ck_assert(side->started > 0 || side->reason == BS_END_NO_ROUTE);
+    }
+    ck_assert_uint_eq(activated, 0);
+}
+
+/* Where the proxy is the initiator's (_i: 0) and the responder's (1). */
+static void
+offer_over(guint i, ProxyManner manner)
+{
+    give_proxies(sender((int)i), 1);
+    services[i]->manner = manner;
+    pair_offer(&pair->a, "file", SIZE);
+    check_not_over_a_proxy();
+    ck_assert_uint_eq(offered, 1);
+}
+
+START_TEST(activation_is_refused)
+{
+    with_cid = _i >= 2;
+    offer_over((guint)_i % 2, PROXY_REFUSES_ACTIVATION);
+    ck_assert_uint_eq(services[_i % 2]->activations, 1);
+    ck_assert_uint_eq(proxy_errors, 1);
+    ck_assert_uint_eq(count_working(sender(_i % 2)), 0);
+}
+END_TEST
+
+START_TEST(activation_is_not_answered)
+{
+    bs_test_hurry(4);
+    offer_over((guint)_i, PROXY_IGNORES_ACTIVATION);
+    ck_assert_uint_eq(services[_i]->activations, 1);
+    ck_assert_uint_ge(proxy_errors, 1);
+    ck_assert_uint_eq(count_working(sender(_i)), 0);
+}
+END_TEST
+
+START_TEST(falls_silent_after_it_was_found)
+{
+    bs_test_hurry(4);
+    offer_over((guint)_i, PROXY_SAYS_NOTHING);
+    ck_assert_uint_eq(services[_i]->activations, 0);
+    ck_assert_uint_gt(services[_i]->connections, 1);
+}
+END_TEST
+
+START_TEST(dies_after_it_was_found)
+{
+    give_proxies(sender(_i), 1);
+    proxy_service_kill(services[_i]);
+    pair_offer(&pair->a, "file", SIZE);
+    check_not_over_a_proxy();
+    ck_assert_uint_eq(offered, 1);
+}
+END_TEST
+
+static gboolean
+becomes_silent(gpointer data)
+{
+    ProxyService *service = data;
+
+    /* The trial was the first connection, the peer's the second. */
+    if (service->connections >= 2)
+        service->manner = PROXY_SAYS_NOTHING;
+    return service->connections < 2;
+}
+
+/* The peer has reached it, and its owner does not. */
+START_TEST(falls_silent_after_the_peer_reached_it)
+{
+    bs_test_hurry(4);
+    give_proxies(sender(_i), 1);
+    g_timeout_add(0, becomes_silent, services[_i]);
+    pair_offer(&pair->a, "file", SIZE);
+    check_not_over_a_proxy();
+    ck_assert_uint_eq(proxy_errors, 1);
+    ck_assert_uint_eq(services[_i]->activations, 0);
+    ck_assert_uint_eq(count_working(sender(_i)), 0);
+}
+END_TEST
+
+/* The owner never says a word of it. */
+static StanzaFate
+loses_activation_news(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
+{
+    const xmlnode *transport = bs_jingle_transport(bs_jingle_first_content(bs_jingle_element(stanza)));
+
+    if (from == &pair->a && transport != NULL &&
+        (bs_xml_child(transport, "activated", BS_NS_S5B) != NULL ||
+         bs_xml_child(transport, "proxy-error", BS_NS_S5B) != NULL))
+        return FATE_IS_LOST;
+    return filter(the_pair, number, from, stanza);
+}
+
+START_TEST(the_peer_never_activates)
+{
+    bs_test_hurry(4);
+    pair->filter = loses_activation_news;
+    give_proxies(&pair->a, 1);
+    services[0]->manner = PROXY_REFUSES_ACTIVATION;
+    pair_offer(&pair->a, "file", SIZE);
+    check_not_over_a_proxy();
+}
+END_TEST
+
+START_TEST(a_dead_proxy_is_not_offered)
+{
+    with_direct = TRUE;
+    proxy_service_kill(services[_i]);
+    give_proxies(sender(_i), 0);
+    for (guint i = 0; i < HANG_SECONDS * 100 && services[_i]->address_asked == 0; i++)
+        bs_test_run_for(10);
+    bs_test_run_for(200);
+    pair_offer(&pair->a, "file", SIZE);
+    check_delivered(&pair->a, &pair->b);
+    ck_assert_uint_eq(offered, 0);
+}
+END_TEST
+
+/* While it connects to the proxy, and while it waits for the activation. */
+static Side *who_goes;
+
+static gboolean
+go_when_asked_to_activate(gpointer data)
+{
+    const ProxyService *service = data;
+
+    if (service->activations == 0 || who_goes->transfer == NULL)
+        return who_goes->ended == 0;
+    bs_transfer_cancel(g_steal_pointer(&who_goes->transfer));
+    return FALSE;
+}
+
+START_TEST(cancelled_during_the_activation)
+{
+    who_goes = sender(_i);
+    give_proxies(&pair->a, 1);
+    services[0]->manner = PROXY_IGNORES_ACTIVATION;
+    g_timeout_add(1, go_when_asked_to_activate, services[0]);
+    pair_offer(&pair->a, "file", SIZE);
+    ck_assert(pair_settle(pair));
+    ck_assert_uint_eq(services[0]->activations, 1);
+    ck_assert_int_eq(who_goes->peer->reason, BS_END_CANCELLED);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("proxy");
+    TCase *tcase = tcase_create("proxy");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 240);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, over_the_initiators_proxy, 0, 2);
+    tcase_add_loop_test(tcase, over_the_responders_proxy, 0, 2);
+    tcase_add_loop_test(tcase, both_offer_a_proxy, 0, 2);
+    tcase_add_loop_test(tcase, both_have_the_same_proxy, 0, 2);
+    tcase_add_loop_test(tcase, a_direct_connection_is_better, 0, 2);
+    tcase_add_loop_test(tcase, activated_overtakes_the_report, 0, 2);
+    tcase_add_loop_test(tcase, activation_is_refused, 0, 4);
+    tcase_add_loop_test(tcase, activation_is_not_answered, 0, 2);
+    tcase_add_loop_test(tcase, falls_silent_after_it_was_found, 0, 2);
+    tcase_add_loop_test(tcase, falls_silent_after_the_peer_reached_it, 0, 2);
+    tcase_add_loop_test(tcase, dies_after_it_was_found, 0, 2);
+    tcase_add_test(tcase, the_peer_never_activates);
+    tcase_add_loop_test(tcase, a_dead_proxy_is_not_offered, 0, 2);
+    tcase_add_loop_test(tcase, cancelled_during_the_activation, 0, 2);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    bs_test_purple_start();
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    bs_test_purple_stop();
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
