@@ -29,6 +29,7 @@ typedef struct {
     BsProxies *proxies;
     char *jid;
     gboolean listed;        /* the user's own choice */
+    gboolean considered;    /* in this search */
     BsIqRequest *request;   /* its address is asked for */
     BsCandidate *candidate; /* its address, once that is known */
     BsAttempt *attempt;     /* it is being tried */
@@ -229,6 +230,9 @@ consider(BsProxies *proxies, const char *jid, gboolean listed)
         g_ptr_array_add(proxies->list, proxy);
     }
     proxy->listed |= listed;
+    if (proxy->considered)
+        return;
+    proxy->considered = TRUE;
     if (!is_busy(proxy) && (proxy->works || proxy->rests == 0))
         ask_for_address(proxy);
 }
@@ -277,6 +281,8 @@ static gboolean search_again(gpointer data);
 static void
 search(BsProxies *proxies)
 {
+    for (guint i = 0; i < proxies->list->len; i++)
+        ((Proxy *)g_ptr_array_index(proxies->list, i))->considered = FALSE;
     bs_timer_clear(&proxies->timer);
     proxies->timer = purple_timeout_add_seconds(SEARCH_AGE_S, search_again, proxies);
     search_setting(proxies);
