@@ -107,15 +107,20 @@ class Case:
     def server(self):
         return self._server or self.lab.server()
 
-    def own_server(self, proxy=True):
-        """A server of this test's own, which it may kill."""
-        self._server = Prosody(os.path.join(self.folder, "prosody"), USERS, self.lab.address, network.inside(), proxy)
-        self._cleanups.append(self._server.stop)
+    def at_end(self, cleanup):
+        """Calls cleanup() when the test is over, however it ended; the last one first."""
+        self._cleanups.append(cleanup)
+
+    def own_server(self, users=USERS, address=None, **options):
+        """A server of this test's own, which it may kill; the options are Prosody's."""
+        self._server = Prosody(os.path.join(self.folder, "prosody"), users, address or self.lab.address,
+                               network.inside(), **options)
+        self.at_end(self._server.stop)
         return self._server
 
     def host(self, number, **options):
         host = network.Host(number, **options)
-        self._cleanups.append(host.stop)
+        self.at_end(host.stop)
         return host
 
     def client(self, name, plugin=True, own_io=False, host=None):
@@ -185,7 +190,7 @@ class Case:
         before, here = receiver.client.now(), sender.client.now()
         sender.send(who or receiver, source)
         got = receiver.client.incoming(before)
-        receiver.client.stage(got, "file-recv-complete")
+        self.completed(receiver, got)
         # For libpurple's own way the plugin hands the file on to another transfer.
         sent = sender.client.wait("xfer", here, stage="file-send-complete", direction="send", account=sender.jid)["id"]
         self.ended(sender, sent)
@@ -197,12 +202,21 @@ class Case:
         """Waits until libpurple has forgotten a transfer."""
         account.client.stage(xfer, "destroyed")
 
+    @staticmethod
+    def _outcome(account, xfer):
+        return account.client.wait("xfer", where=lambda e: e["id"] == xfer
+                                   and e["stage"] in ("cancelled-here", "cancelled-there", "file-recv-cancel",
+                                                      "file-send-cancel", "file-recv-complete",
+                                                      "file-send-complete"))
+
+    def completed(self, account, xfer):
+        """Waits until a transfer has ended, and asserts that it was completed."""
+        event = self._outcome(account, xfer)
+        assert event["stage"].endswith("complete"), "the transfer has ended with %s" % event["status"]
+
     def cancelled(self, account, xfer):
         """Waits until a transfer has ended as cancelled, here or there; returns where: "here" or "there"."""
-        event = account.client.wait("xfer", where=lambda e: e["id"] == xfer
-                                    and e["stage"] in ("cancelled-here", "cancelled-there", "file-recv-cancel",
-                                                       "file-send-cancel", "file-recv-complete",
-                                                       "file-send-complete"))
+        event = self._outcome(account, xfer)
         assert not event["stage"].endswith("complete"), "the transfer was completed"
         self.ended(account, xfer)
         return event["status"].rpartition("-")[2]

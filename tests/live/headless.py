@@ -47,6 +47,7 @@ class Client:
                 event = json.loads(line)
             except ValueError:
                 event = {"event": "noise", "text": repr(line)}
+            event["at"] = time.monotonic()
             with self._news:
                 self.events.append(event)
                 self._news.notify_all()
@@ -98,9 +99,9 @@ class Client:
     # What a user does
 
     def account(self, user, server, resource="home", address=None, proxies=None):
-        """Adds an account, which signs on at the server (reached under `address`); returns its full JID once it is
-        online."""
-        name = "%s@%s/%s" % (user, DOMAIN, resource)
+        """Adds an account (a name, of the domain `DOMAIN` if without), which signs on at the server (reached under
+        `address`); returns its full JID once it is online."""
+        name = "%s/%s" % (user if "@" in user else "%s@%s" % (user, DOMAIN), resource)
         since = self.now()
         self.tell("account", name, PASSWORD, address or server.address, server.port, *([proxies] if proxies else []))
         return self.wait("online", since, account=name)["jid"]

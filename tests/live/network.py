@@ -13,9 +13,10 @@ ROUTER = "10.77.0.1"
 OPEN_PORTS = (41000, 41010)  # the port range of a client behind a firewall
 
 
-def run(*command):
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, check=False)
+def run(*command, text=""):
+    """Runs a command, which reads `text`."""
+    result = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            check=False)
     if result.returncode != 0:
         raise OSError("%s: %s" % (" ".join(command), result.stdout.strip()))
 
@@ -36,19 +37,21 @@ def set_up_router():
     write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
 
 
-def enter(script, arguments):
-    """Starts the script anew inside a network of its own. Returns only if that cannot be had: with the reason."""
+def enter(script, arguments, probe=os.path.abspath(__file__), also=()):
+    """Starts the script anew inside a network of its own (and `also` further namespaces: unshare's options). Returns
+    only if that cannot be had, which the script `probe` finds out: with the reason."""
     if INSIDE in os.environ:
         return None
-    command = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    command = ["unshare", *user, "--net", *also]
     environment = {**os.environ, INSIDE: "1"}
     try:
-        probe = subprocess.run(command + [sys.executable, os.path.abspath(__file__)], env=environment, text=True,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        probed = subprocess.run(command + [sys.executable, probe], env=environment, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     except OSError as error:
         return str(error)
-    if probe.returncode != 0:
-        return (probe.stdout.strip().splitlines() or ["no network namespaces"])[-1]
+    if probed.returncode != 0:
+        return (probed.stdout.strip().splitlines() or ["no network namespaces"])[-1]
     sys.stdout.flush()
     os.execvpe(command[0], command + [sys.executable, script] + arguments, environment)
     return None

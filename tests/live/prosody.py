@@ -23,10 +23,14 @@ allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
 c2s_interfaces = {{ {interfaces} }}
 c2s_ports = {{ {port} }}
-proxy65_interfaces = {{ {interfaces} }}
+proxy65_interfaces = {{ {proxy_interfaces} }}
 proxy65_ports = {{ {proxy_port} }}
 modules_enabled = {{ "roster", "saslauth", "disco", "smacks", "groups", "ping" }}
 modules_disabled = {{ "s2s", "s2s_auth_certs", "tls", "http" }}
+plugin_paths = {{ "{folder}" }}
+"""
+
+HOST_CONFIG = """
 VirtualHost "{domain}"
 """
 
@@ -35,6 +39,28 @@ Component "{proxy}" "proxy65"
     proxy65_address = "{address}"
     proxy65_acl = {{ "{domain}" }}
 """
+
+UNHELPFUL_PROXY = """    modules_enabled = { "unhelpful" }
+"""
+
+UNHELPFUL_MODULE = """
+local st = require "util.stanza";
+module:hook("iq-{request}/host/http://jabber.org/protocol/bytestreams:query", function(event)
+    if "{how}" == "refuses" then
+        event.origin.send(st.error_reply(event.stanza, "cancel", "not-allowed"));
+    end
+    return true;
+end, 10);
+"""
+
+
+class Proxy:
+    """The server's proxy65. With an `address` it says that it is there, which is not true. `unhelpful`: what it does with
+    a request: ("get", its address is asked for, or "set", to activate a stream) and "refuses" or "is silent"."""
+
+    def __init__(self, address=None, unhelpful=None):
+        self.address = address
+        self.unhelpful = unhelpful
 
 
 def free_ports(count):
@@ -54,36 +80,52 @@ def program():
 
 
 class Prosody:
-    """`users` (names before the @) all see each other in their contact lists."""
+    """`users` all see each other in their contact lists; one without a domain has an account at `DOMAIN`. `proxy`: a
+    Proxy of `DOMAIN`, True for one that works, False for none. `prefix` is put before the command."""
 
-    def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True):
+    def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True, prefix=()):
         self.folder = folder
         self.address = address
         self.port, self.proxy_port = free_ports(2)
         self.process = None
+        self._prefix = list(prefix)
         os.makedirs(folder)
+        users = [user if "@" in user else "%s@%s" % (user, DOMAIN) for user in users]
         self._write_users(users)
-        config = CONFIG + (PROXY_CONFIG if proxy else "")
-        with open(os.path.join(folder, "prosody.cfg.lua"), "w", encoding="utf-8") as f:
-            f.write(config.format(folder=folder, port=self.port, proxy_port=self.proxy_port, domain=DOMAIN,
-                                  proxy=PROXY, address=address,
-                                  interfaces='"*", "::"' if everywhere else '"%s"' % address))
+        self._write_config({DOMAIN} | {user.partition("@")[2] for user in users}, everywhere,
+                           Proxy() if proxy is True else proxy)
         self.start()
 
+    def _write_config(self, domains, everywhere, proxy):
+        interfaces = '"*", "::"' if everywhere else '"%s"' % self.address
+        proxy_interfaces = '"127.0.0.1"' if proxy and proxy.address else interfaces
+        config = CONFIG.format(folder=self.folder, port=self.port, proxy_port=self.proxy_port, interfaces=interfaces,
+                               proxy_interfaces=proxy_interfaces)
+        config += "".join(HOST_CONFIG.format(domain=domain) for domain in sorted(domains))
+        if proxy:
+            config += PROXY_CONFIG.format(proxy=PROXY, domain=DOMAIN, address=proxy.address or self.address)
+        if proxy and proxy.unhelpful:
+            config += UNHELPFUL_PROXY
+            with open(os.path.join(self.folder, "mod_unhelpful.lua"), "w", encoding="utf-8") as f:
+                f.write(UNHELPFUL_MODULE.format(request=proxy.unhelpful[0], how=proxy.unhelpful[1]))
+        with open(os.path.join(self.folder, "prosody.cfg.lua"), "w", encoding="utf-8") as f:
+            f.write(config)
+
     def _write_users(self, users):
-        accounts = os.path.join(self.folder, "data", DOMAIN.replace(".", "%2e"), "accounts")
-        os.makedirs(accounts)
         for user in users:
-            with open(os.path.join(accounts, user + ".dat"), "w", encoding="utf-8") as f:
+            name, _, domain = user.partition("@")
+            accounts = os.path.join(self.folder, "data", domain.replace(".", "%2e"), "accounts")
+            os.makedirs(accounts, exist_ok=True)
+            with open(os.path.join(accounts, name + ".dat"), "w", encoding="utf-8") as f:
                 f.write('return { ["password"] = "%s"; };\n' % PASSWORD)
         with open(os.path.join(self.folder, "groups.txt"), "w", encoding="utf-8") as f:
-            f.write("[Lab]\n" + "".join("%s@%s=%s\n" % (user, DOMAIN, user.capitalize()) for user in users))
+            f.write("[Lab]\n" + "".join("%s=%s\n" % (user, user.partition("@")[0].capitalize()) for user in users))
 
     def start(self):
         """Returns when it takes connections."""
         with open(os.path.join(self.folder, "output"), "ab") as output:
             self.process = subprocess.Popen(
-                [program(), "-F", "--config", os.path.join(self.folder, "prosody.cfg.lua")],
+                self._prefix + [program(), "-F", "--config", os.path.join(self.folder, "prosody.cfg.lua")],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
