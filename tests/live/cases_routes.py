@@ -3,7 +3,8 @@
 
 from case import GIB, MIB, test
 from cases_transfers import by_the_plugin
-from network import OPEN_PORTS
+from network import OPEN_PORTS, ROUTER
+from prosody import PROXY, Proxy
 
 
 def hosts(case, sender=None, receiver=None):
@@ -115,6 +116,41 @@ def both_behind_firewalls_without_a_proxy_end_with_a_reason(case):
     case.cancelled(bob, got)
     for account in (alice, bob):
         assert account.client.all("line") or account.client.all("notify"), "the user was not told why"
+
+
+def told(account, text):
+    """Waits for a line of the plugin."""
+    account.client.wait("debug", where=lambda e: text in e["text"])
+
+
+def check_over_the_proxy(case, sender, receiver, name):
+    since = {account: account.client.now() for account in (sender, receiver)}
+    case.deliver(sender, receiver, case.file(name, 20 * MIB))
+    for account in (sender, receiver):
+        lines = [e["text"] for e in account.client.all("debug", since[account])]
+        assert any("nominated: proxy" in line for line in lines), "%s tells of another way" % account.jid
+
+
+@test(hosts=True)
+def both_behind_firewalls_use_the_proxy_of_their_server(case):
+    alice, bob, _, _ = hosts(case, FIREWALL, FIREWALL)
+    for account in (alice, bob):
+        told(account, "proxy %s works" % PROXY)
+    check_over_the_proxy(case, alice, bob, "there.bin")
+    check_over_the_proxy(case, bob, alice, "back.bin")
+    by_the_plugin(alice, bob)
+
+
+@test(hosts=True)
+def a_proxy_that_is_down_is_not_offered(case):
+    case.own_server(proxy=Proxy(address=ROUTER))
+    alice, bob, _, _ = hosts(case)
+    for account in (alice, bob):
+        told(account, "proxy %s is set aside" % PROXY)
+    case.deliver(alice, bob, case.file("file.bin", MIB))
+    by_the_plugin(alice, bob)
+    for account in (alice, bob):
+        assert not any("we offer proxy" in line for line in account.client.story()), "it was offered"
 
 
 def cancelled_while_connecting(case, canceller):
