@@ -171,6 +171,12 @@ bs_connection_peers(const BsConnection *connection)
     return connection->peers;
 }
 
+BsProxies *
+bs_connection_proxies(const BsConnection *connection)
+{
+    return connection->proxies;
+}
+
 /* The server names us in what it delivers to us; it may have given us another resource than we asked for. */
 static void
 learn_own_jid(BsConnection *connection, const char *to)

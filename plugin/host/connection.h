@@ -31,6 +31,7 @@ PurpleAccount *bs_connection_account(const BsConnection *connection);
 BsIqLink *bs_connection_link(const BsConnection *connection);
 BsEndpoint *bs_connection_endpoint(const BsConnection *connection);
 BsPeers *bs_connection_peers(const BsConnection *connection);
+BsProxies *bs_connection_proxies(const BsConnection *connection);
 
 /* Hands in a received IQ. TRUE if it was ours and has been dealt with: nobody else must see it. */
 gboolean bs_connection_receive_iq(BsConnection *connection, xmlnode *iq);

@@ -109,6 +109,8 @@ bs_xfer_send_file(BsConnection *connection, const char *who, const char *file)
     PurpleXfer *xfer;
     BsXfer *self;
 
+    /* While the user chooses a file, and while the peer is looked for. */
+    bs_proxies_freshen(bs_connection_proxies(connection));
     if (file != NULL) {
         send_known_file(connection, who, file);
         return;
