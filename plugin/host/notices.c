@@ -227,6 +227,9 @@ bs_notice_of(BsNotice notice, const char *alias, const char *file_name, const ch
 char *
 bs_notice_of_route(const BsRoute *route, gboolean incoming)
 {
+    if (route->in_band)
+        return g_strdup(incoming ? _("Received through the server, in-band.")
+                                 : _("Sent through the server, in-band."));
     switch (route->type) {
     case BS_CANDIDATE_DIRECT:
     case BS_CANDIDATE_ASSISTED:

@@ -6,6 +6,7 @@
 #include "socks5/candidate.h"
 
 typedef struct {
+    gboolean in_band; /* through the server, in stanzas: all else says nothing then */
     BsCandidateType type;
     gboolean dialled_by_us; /* FALSE: the peer dialled us; a proxy is dialled by both */
     char host[64];          /* the nominated candidate's host ... */

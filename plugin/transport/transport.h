@@ -33,7 +33,8 @@ typedef struct {
      * transport may be what moves the bytes at the other end of `fd`: it is kept until the transfer ends. It
      * may be freed inside. */
     void (*connected)(int fd, const BsRoute *route, gpointer data);
-    /* No connection came about. The transport does nothing more; it may be freed inside. */
+    /* No connection came about; or, where the transport itself moves the bytes, the one that did has broken.
+     * The transport does nothing more; it may be freed inside. */
     void (*failed)(gpointer data);
 } BsTransportEvents;
 
@@ -56,6 +57,12 @@ struct _BsTransportClass {
     BsTransportVerdict (*take_info)(BsTransport *transport, const xmlnode *info);
     /* Both descriptions have been exchanged: makes the connection. */
     void (*start)(BsTransport *transport);
+    /* A stanza of the peer's, other than Jingle, whose payload may be the transport's: an IQ of type set, or a
+     * message. TRUE if it is, and was dealt with and answered; the transport may be gone then. NULL where
+     * there are none. */
+    gboolean (*take_stanza)(BsTransport *transport, const xmlnode *stanza);
+    /* The id in such stanzas, owned by the transport. NULL where there are none. */
+    const char *(*stream_id)(const BsTransport *transport);
     /* Ends it at any moment, without an event. */
     void (*free)(BsTransport *transport);
 };

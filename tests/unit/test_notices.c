@@ -98,13 +98,18 @@ START_TEST(a_route_is_told_apart_by_type_and_direction)
 {
     BsRoute direct = {.type = BS_CANDIDATE_DIRECT};
     BsRoute relay = {.type = BS_CANDIDATE_PROXY};
+    BsRoute in_band = {.in_band = TRUE};
     g_autofree char *sent = bs_notice_of_route(&direct, FALSE);
     g_autofree char *received = bs_notice_of_route(&direct, TRUE);
     g_autofree char *relayed = bs_notice_of_route(&relay, FALSE);
+    g_autofree char *in_band_sent = bs_notice_of_route(&in_band, FALSE);
+    g_autofree char *in_band_received = bs_notice_of_route(&in_band, TRUE);
 
     ck_assert_str_eq(sent, "Sent over a direct connection.");
     ck_assert_str_eq(received, "Received over a direct connection.");
     ck_assert_str_ne(sent, relayed);
+    ck_assert_str_eq(in_band_sent, "Sent through the server, in-band.");
+    ck_assert_str_eq(in_band_received, "Received through the server, in-band.");
 }
 END_TEST
 

@@ -1,0 +1,13 @@
+/* Jingle in-band bytestreams (XEP-0261): the bytes go through the server, in the stanzas of the chat
+ * connection; slow, and always possible. SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_IBB_H
+#define BS_IBB_H
+
+#include "transport/transport.h"
+
+/* A transport for one session. `data` is given to the events. The Jingle initiator opens the stream. The
+ * bytes are moved by the transport itself, at the other end of the `fd` that `connected` hands out: it must
+ * live on until the transfer ends. */
+BsTransport *bs_ibb_new(const BsTransportContext *context, const BsTransportEvents *events, gpointer data);
+
+#endif
