@@ -5,35 +5,10 @@
 
 #include "random_id.h"
 #include "stanza/xml.h"
+#include "transfer/jingle_internal.h"
 
 /* How many requests are remembered, so that one that a server delivers twice (XEP-0198) is done once. */
 #define REMEMBERED_IDS 32
-/* How long a peer may take to acknowledge an offer or an acceptance. */
-#define REQUEST_TIMEOUT_MS 60000
-
-typedef enum {
-    SESSION_PENDING,
-    SESSION_ACTIVE,
-    SESSION_ENDED,
-} SessionState;
-
-struct _BsJingleSession {
-    BsIqLink *link;
-    char *peer;
-    char *sid;
-    char *content;
-    gboolean initiator;
-    SessionState state;
-    const BsJingleEvents *events;
-    gpointer data;
-    GQueue requests; /* BsIqRequest, those whose failure ends the session */
-    GQueue handled;  /* ids of the peer's latest requests */
-};
-
-typedef struct {
-    BsJingleSession *session;
-    BsIqRequest *request;
-} Pending;
 
 static BsJingleSession *
 new_session(BsIqLink *link, const BsJingleEvents *events, gpointer data)
@@ -90,134 +65,18 @@ bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJ
     return session;
 }
 
-static void
-drop_request(gpointer item)
-{
-    Pending *pending = item;
-
-    bs_iq_request_cancel(&pending->request);
-    g_free(pending);
-}
-
 void
 bs_jingle_session_free(BsJingleSession *session)
 {
     if (session == NULL)
         return;
-    g_queue_clear_full(&session->requests, drop_request);
+    bs_jingle_session_drop_requests(session);
+    g_clear_pointer(&session->peers_proposal, xmlnode_free);
     g_queue_clear_full(&session->handled, g_free);
     g_free(session->peer);
     g_free(session->sid);
     g_free(session->content);
     g_free(session);
-}
-
-static void
-end(BsJingleSession *session, BsJingleReason reason, const char *error)
-{
-    session->state = SESSION_ENDED;
-    session->events->ended(session, reason, error, session->data);
-}
-
-static void
-request_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
-{
-    Pending *pending = data;
-    BsJingleSession *session = pending->session;
-    g_autofree char *condition = NULL;
-
-    g_queue_remove(&session->requests, pending);
-    g_free(pending);
-    if (outcome == BS_IQ_RESULT || session->state == SESSION_ENDED)
-        return;
-    condition = outcome == BS_IQ_TIMEOUT ? g_strdup("timeout") : bs_iq_error_condition(iq);
-    end(session, BS_JINGLE_NO_REASON, condition);
-}
-
-/* `needed`: the session cannot go on if the peer does not take it. */
-static void
-send_action(BsJingleSession *session, xmlnode *jingle, gboolean needed)
-{
-    Pending *pending;
-
-    if (!needed) {
-        bs_iq_request(session->link, "set", session->peer, jingle, 0, NULL, NULL);
-        return;
-    }
-    pending = g_new0(Pending, 1);
-    pending->session = session;
-    g_queue_push_tail(&session->requests, pending);
-    pending->request = bs_iq_request(session->link, "set", session->peer, jingle, REQUEST_TIMEOUT_MS,
-                                     request_answered, pending);
-}
-
-static xmlnode *
-new_content(const BsJingleSession *session, xmlnode *jingle)
-{
-    xmlnode *content = bs_xml_add_child(jingle, "content", BS_NS_JINGLE);
-
-    bs_xml_set_attrib(content, "creator", bs_jingle_session_creator(session));
-    bs_xml_set_attrib(content, "name", session->content);
-    return content;
-}
-
-static void
-send_offer_or_answer(BsJingleSession *session, const char *action, const char *role, xmlnode *description,
-                     xmlnode *transport)
-{
-    xmlnode *jingle = bs_jingle_new(action, session->sid);
-    xmlnode *content = new_content(session, jingle);
-
-    bs_xml_set_attrib(jingle, role, bs_iq_link_own_jid(session->link));
-    bs_xml_set_attrib(content, "senders", "initiator");
-    xmlnode_insert_child(content, description);
-    xmlnode_insert_child(content, transport);
-    send_action(session, jingle, TRUE);
-}
-
-void
-bs_jingle_session_initiate(BsJingleSession *session, xmlnode *description, xmlnode *transport)
-{
-    send_offer_or_answer(session, "session-initiate", "initiator", description, transport);
-}
-
-void
-bs_jingle_session_accept(BsJingleSession *session, xmlnode *description, xmlnode *transport)
-{
-    session->state = SESSION_ACTIVE;
-    send_offer_or_answer(session, "session-accept", "responder", description, transport);
-}
-
-void
-bs_jingle_session_transport_info(BsJingleSession *session, xmlnode *transport)
-{
-    xmlnode *jingle = bs_jingle_new("transport-info", session->sid);
-
-    xmlnode_insert_child(new_content(session, jingle), transport);
-    send_action(session, jingle, FALSE);
-}
-
-void
-bs_jingle_session_session_info(BsJingleSession *session, xmlnode *payload)
-{
-    xmlnode *jingle = bs_jingle_new("session-info", session->sid);
-
-    xmlnode_insert_child(jingle, payload);
-    send_action(session, jingle, FALSE);
-}
-
-void
-bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, const char *specific,
-                            const char *specific_ns)
-{
-    xmlnode *jingle;
-
-    if (session->state == SESSION_ENDED)
-        return;
-    session->state = SESSION_ENDED;
-    jingle = bs_jingle_new("session-terminate", session->sid);
-    bs_jingle_add_reason(jingle, reason, specific, specific_ns);
-    send_action(session, jingle, FALSE);
 }
 
 static gboolean
@@ -269,6 +128,51 @@ check_transport_info(BsJingleSession *session, const xmlnode *content)
     return session->events->transport_info(session, bs_jingle_transport(content), session->data);
 }
 
+/* Of two proposals that cross, the initiator's stands (XEP-0166, 7.2.16). */
+static BsJingleAnswer
+check_transport_replace(BsJingleSession *session, const xmlnode *content)
+{
+    const xmlnode *transport = bs_jingle_transport(content);
+    BsJingleAnswer answer;
+
+    if (transport == NULL)
+        return BS_JINGLE_BAD_REQUEST;
+    if (!is_our_content(session, content))
+        return BS_JINGLE_ITEM_NOT_FOUND;
+    if (session->initiator && session->proposed)
+        return BS_JINGLE_TIE_BREAK;
+    answer = session->events->transport_replace(session, transport, session->data);
+    if (answer != BS_JINGLE_ACK)
+        return answer;
+    session->proposed = FALSE;
+    g_clear_pointer(&session->peers_proposal, xmlnode_free);
+    session->peers_proposal = xmlnode_copy(transport);
+    return BS_JINGLE_ACK;
+}
+
+static BsJingleAnswer
+check_transport_accept(BsJingleSession *session, const xmlnode *content)
+{
+    BsJingleAnswer answer;
+
+    if (!session->proposed)
+        return BS_JINGLE_OUT_OF_ORDER;
+    if (bs_jingle_transport(content) == NULL || !is_our_content(session, content))
+        return BS_JINGLE_BAD_REQUEST;
+    answer = session->events->transport_accepted(session, bs_jingle_transport(content), session->data);
+    if (answer == BS_JINGLE_ACK)
+        session->proposed = FALSE;
+    return answer;
+}
+
+static BsJingleAnswer
+check_transport_reject(const BsJingleSession *session, const xmlnode *content)
+{
+    if (!session->proposed)
+        return BS_JINGLE_OUT_OF_ORDER;
+    return is_our_content(session, content) ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST;
+}
+
 static BsJingleAnswer
 check_session_info(BsJingleSession *session, const xmlnode *jingle)
 {
@@ -278,33 +182,6 @@ check_session_info(BsJingleSession *session, const xmlnode *jingle)
     if (payload == NULL)
         return BS_JINGLE_ACK;
     return session->events->session_info(session, payload, session->data);
-}
-
-/* Contents that the peer wants to add are turned down at once: each file has a session of its own here. */
-static void
-reject_contents(BsJingleSession *session, const xmlnode *request)
-{
-    xmlnode *jingle = bs_jingle_new("content-reject", session->sid);
-
-    for (xmlnode *node = bs_xml_first_element(request); node != NULL; node = bs_xml_next_element(node))
-        if (bs_xml_is(node, "content", BS_NS_JINGLE)) {
-            xmlnode *content = bs_xml_add_child(jingle, "content", BS_NS_JINGLE);
-
-            bs_xml_set_attrib(content, "creator", bs_jingle_attrib(node, "creator"));
-            bs_xml_set_attrib(content, "name", bs_jingle_attrib(node, "name"));
-        }
-    bs_jingle_add_reason(jingle, BS_JINGLE_FAILED_APPLICATION, NULL, NULL);
-    send_action(session, jingle, FALSE);
-}
-
-/* The session's transport stays as it is. */
-static void
-reject_transport(BsJingleSession *session, const xmlnode *content)
-{
-    xmlnode *jingle = bs_jingle_new("transport-reject", session->sid);
-
-    xmlnode_insert_child(new_content(session, jingle), xmlnode_copy(bs_jingle_transport(content)));
-    send_action(session, jingle, FALSE);
 }
 
 /* The check that comes before the answer. */
@@ -327,9 +204,11 @@ check(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
     case BS_JINGLE_ACTION_CONTENT_REMOVE:
         return is_our_content(session, content) ? BS_JINGLE_ACK : BS_JINGLE_ITEM_NOT_FOUND;
     case BS_JINGLE_ACTION_TRANSPORT_REPLACE:
-        if (bs_jingle_transport(content) == NULL)
-            return BS_JINGLE_BAD_REQUEST;
-        return is_our_content(session, content) ? BS_JINGLE_ACK : BS_JINGLE_ITEM_NOT_FOUND;
+        return check_transport_replace(session, content);
+    case BS_JINGLE_ACTION_TRANSPORT_ACCEPT:
+        return check_transport_accept(session, content);
+    case BS_JINGLE_ACTION_TRANSPORT_REJECT:
+        return check_transport_reject(session, content);
     case BS_JINGLE_ACTION_DESCRIPTION_INFO:
     case BS_JINGLE_ACTION_SECURITY_INFO:
     case BS_JINGLE_ACTION_CONTENT_MODIFY:
@@ -337,8 +216,6 @@ check(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
     case BS_JINGLE_ACTION_SESSION_INITIATE:
     case BS_JINGLE_ACTION_CONTENT_ACCEPT:
     case BS_JINGLE_ACTION_CONTENT_REJECT:
-    case BS_JINGLE_ACTION_TRANSPORT_ACCEPT:
-    case BS_JINGLE_ACTION_TRANSPORT_REJECT:
         return BS_JINGLE_OUT_OF_ORDER;
     case BS_JINGLE_ACTION_UNKNOWN:
         break;
@@ -352,18 +229,19 @@ act(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
 {
     switch (action) {
     case BS_JINGLE_ACTION_SESSION_TERMINATE:
-        end(session, bs_jingle_reason(jingle), NULL);
+        bs_jingle_session_end(session, bs_jingle_reason(jingle), NULL);
         break;
     case BS_JINGLE_ACTION_CONTENT_ADD:
-        reject_contents(session, jingle);
+        bs_jingle_session_reject_contents(session, jingle);
         break;
     case BS_JINGLE_ACTION_CONTENT_REMOVE:
         /* With no content left the session must be ended (XEP-0234, 6.5). */
         bs_jingle_session_terminate(session, BS_JINGLE_CANCEL, NULL, NULL);
-        end(session, BS_JINGLE_CANCEL, NULL);
+        bs_jingle_session_end(session, BS_JINGLE_CANCEL, NULL);
         break;
-    case BS_JINGLE_ACTION_TRANSPORT_REPLACE:
-        reject_transport(session, bs_jingle_first_content(jingle));
+    case BS_JINGLE_ACTION_TRANSPORT_REJECT:
+        session->proposed = FALSE;
+        session->events->transport_rejected(session, session->data);
         break;
     default:
         session->events->proceed(session, session->data);

@@ -8,15 +8,20 @@
 
 typedef struct _BsJingleSession BsJingleSession;
 
-/* What the peer sent. In `accepted`, `transport_info` and `session_info` the callee checks its part and
- * returns the answer, which is sent; only then, and only after BS_JINGLE_ACK, `proceed` follows: there the
- * callee acts on what it took, and may do anything, freeing the session included. Nodes live as long as the
- * call. */
+/* What the peer sent. In those that return an answer the callee checks its part, and the answer is sent; only
+ * then, and only after BS_JINGLE_ACK, `proceed` follows: there the callee acts on what it took, and may do
+ * anything, freeing the session included. Nodes live as long as the call. */
 typedef struct {
     BsJingleAnswer (*accepted)(BsJingleSession *session, const xmlnode *description, const xmlnode *transport,
                                gpointer data);
     BsJingleAnswer (*transport_info)(BsJingleSession *session, const xmlnode *transport, gpointer data);
     BsJingleAnswer (*session_info)(BsJingleSession *session, const xmlnode *payload, gpointer data);
+    /* The peer proposes another transport: in `proceed` it is to be accepted or rejected. A proposal of ours
+     * that had no answer yet is void. */
+    BsJingleAnswer (*transport_replace)(BsJingleSession *session, const xmlnode *transport, gpointer data);
+    /* The peer accepts the transport that we proposed; or it does not. The latter may free the session. */
+    BsJingleAnswer (*transport_accepted)(BsJingleSession *session, const xmlnode *transport, gpointer data);
+    void (*transport_rejected)(BsJingleSession *session, gpointer data);
     void (*proceed)(BsJingleSession *session, gpointer data);
     /* The peer ended the session, or a request of ours that the session cannot do without failed: `error` is
      * then the error's condition, "timeout" included; otherwise NULL. May free the session. */
@@ -42,6 +47,14 @@ void bs_jingle_session_initiate(BsJingleSession *session, xmlnode *description, 
 void bs_jingle_session_accept(BsJingleSession *session, xmlnode *description, xmlnode *transport);
 void bs_jingle_session_transport_info(BsJingleSession *session, xmlnode *transport);
 void bs_jingle_session_session_info(BsJingleSession *session, xmlnode *payload);
+
+/* Proposes another transport: sends transport-replace around the node, which is taken. */
+void bs_jingle_session_transport_replace(BsJingleSession *session, xmlnode *transport);
+
+/* Answers the peer's proposal: with our description of it, which is taken; or by turning it down, and the
+ * session's transport stays as it is. */
+void bs_jingle_session_transport_accept(BsJingleSession *session, xmlnode *transport);
+void bs_jingle_session_transport_reject(BsJingleSession *session);
 
 /* Sends session-terminate, with an application's own condition `specific` (may be NULL) in `specific_ns`. The
  * session is over: it takes nothing more, and is to be freed. */
