@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A scene set up: the internet, the server, and the two who send each other files."""
+
+import os
+import re
+import socket
+import threading
+
+import internet  # noqa: F401  (finds the live tests' modules)
+from capture import Capture
+from case import Account, Case
+from prosody import PROXY
+from scenes import SAME_HOME, SAME_MACHINE
+
+ELSEWHERE = "elsewhere.test"
+A, B = "alice", "bob"
+ROUTE = re.compile(r"nominated: (\S+) (\S+) port \d+, dialled by (us|the peer)")
+IN_BAND = re.compile(r"\] (?:nominated: )?in-band\b")
+
+
+class SilentListener:
+    """Takes connections and says nothing."""
+
+    def __init__(self, address, port):
+        self._socket = socket.create_server((address, port))
+        self._taken = []
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def _take(self):
+        while True:
+            try:
+                self._taken.append(self._socket.accept()[0])
+            except OSError:
+                return
+
+    def stop(self):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for taken in self._taken + [self._socket]:
+            taken.close()
+
+
+class Stage(Case):
+    """One run of one scene, in one direction."""
+
+    def __init__(self, lab, folder, delay_program, scene):
+        super().__init__(lab, folder)
+        self.delay_program = delay_program
+        self.scene = scene
+        self.internet = None
+        self.machines = {}
+        self.capture = None
+
+    # Setting up
+
+    def set_up(self, plugin=True):
+        """Builds it all; returns both accounts, online, who see each other."""
+        scene = self.scene
+        self.internet = internet.Internet(self.delay_program, os.path.join(self.folder, "internet"))
+        self.at_end(self.internet.remove)
+        self._build_homes()
+        if scene.swallow:
+            self.internet.swallow_private_addresses()
+        if scene.cut:
+            self.internet.cut_direct_connections()
+        user_a = "%s@%s" % (A, ELSEWHERE) if scene.a_elsewhere else A
+        server = self.own_server((user_a, B), internet.SERVER4, proxy=scene.proxy, prefix=self.internet.server.prefix)
+        if scene.silent_proxy:
+            self.at_end(SilentListener(internet.CORE4, server.proxy_port).stop)
+        if scene.a_pref:
+            self.capture = Capture("line-a")
+        a, b = self._online(A, user_a, plugin), self._online(B, B, plugin)
+        self.acquaint(a, b)
+        return a, b
+
+    def _build_homes(self):
+        home = self.internet.home("a", self.scene.a)
+        self.machines[A] = home.machine("a")
+        if self.scene.b == SAME_MACHINE:
+            self.machines[B] = self.machines[A]
+        elif self.scene.b == SAME_HOME:
+            self.machines[B] = home.machine("b")
+        else:
+            self.machines[B] = self.internet.home("b", self.scene.b).machine("b")
+
+    def _online(self, name, user, plugin):
+        machine = self.machines[name]
+        client = self.client(name, plugin=plugin, host=machine)
+        client.tell("pref", "/purple/network/map_ports", "bool", 1)
+        if name == A and plugin and self.scene.a_pref:
+            client.tell("pref", *self.scene.a_pref)
+        return Account(client, client.account(user, self.server, address=machine.server))
+
+    # Looking
+
+    @staticmethod
+    def first_byte(receiver):
+        """Seconds from acceptance (the user has answered the last dialog) to the first byte of the first file."""
+        first = receiver.client.wait("xfer", stage="progress", direction="receive", where=lambda e: e["sent"] > 0)
+        answered = [e["at"] for e in receiver.client.all("dialog-closed") if e["at"] < first["at"]]
+        return first["at"] - answered[-1]
+
+    def check_route(self, a, b):
+        """Asserts that both tell of the route that the scene demands."""
+        kind, _, owner = self.scene.route.partition(" to ")
+        for account in (a, b):
+            route = last_route(account)
+            assert route is not None, "%s tells of no route" % account.jid
+            assert route[0] == kind, "%s tells of another way: %s" % (account.jid, " ".join(route))
+        if kind in ("direct", "assisted"):
+            self._check_ports(a, b, kind, owner)
+        if kind == "proxy":
+            assert last_route(a)[1] == last_route(b)[1] == internet.SERVER4, "another proxy: %s" % last_route(a)[1]
+
+    def _check_ports(self, a, b, kind, owner):
+        """Asserts that both mean the same port, that one of them dialled it, and that it is the `owner`'s."""
+        (_, host, dialler), (_, other_host, other_dialler) = last_route(a), last_route(b)
+        assert host == other_host, "they tell of different addresses: %s, %s" % (host, other_host)
+        assert dialler != other_dialler, "both or none of them dialled"
+        listener = B if dialler == "us" else A
+        home = self.internet.homes[0 if listener == A or len(self.internet.homes) == 1 else 1]
+        own = [home.wan4] if kind == "assisted" else self.machines[listener].all_addresses + ["127.0.0.1", "::1"]
+        assert host in own, "%s is not %s's" % (host, listener)
+        assert not owner or owner == listener[0], "%s's port was used" % listener
+
+    def check_capture(self):
+        """Asserts that a told nobody an address of its machine, and that no packet went directly to b or came from
+        there."""
+        if self.capture is None:
+            return
+        self.capture.stop()
+        streams = self.capture.streams()
+        assert any(PROXY.encode() in data or b"jingle" in data for data in streams.values()), "no stanzas were seen"
+        for stream, data in streams.items():
+            for address in self.machines[A].all_addresses:
+                assert address.encode() not in data, "%s was told: %s" % (address, stream)
+        theirs = set(self.machines[B].all_addresses)
+        met = [pair for pair in self.capture.pairs() if theirs & set(pair)]
+        assert not met, "packets went directly: %s" % met
+
+    def finish(self):
+        faults = super().finish()
+        for home in self.internet.homes if self.internet else []:
+            if home.mapped():
+                faults.append("ports of home %s were left mapped: %s" % (home.name, home.mapped()))
+        return faults
+
+
+def last_route(account):
+    """The last way that its plugin tells of: (kind, address, who dialled it), or None."""
+    found = None
+    for line in account.client.story():
+        route = ROUTE.search(line)
+        if route:
+            found = route.groups()
+        elif IN_BAND.search(line):
+            found = ("in-band", "", "")
+    return found
