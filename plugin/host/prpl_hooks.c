@@ -165,11 +165,13 @@ keep_from_libpurple(BsConnection *connection, PurpleConnection *gc, xmlnode *iq)
     BsIqLink *link = bs_connection_link(connection);
     BsJingleFault fault = bs_jingle_guard_check(iq, libpurple_may_know(gc, bs_jingle_guard_sid(iq)));
 
-    if (fault == BS_JINGLE_HARMLESS)
+    if (fault == BS_JINGLE_FAULT_HARMLESS)
         return FALSE;
-    bs_log_warning(NULL, "malformed Jingle kept from libpurple: %s", bs_jingle_fault_name(fault));
-    if (fault == BS_JINGLE_OUT_OF_ORDER)
+    bs_log_warning(NULL, "Jingle kept from libpurple: %s", bs_jingle_fault_name(fault));
+    if (fault == BS_JINGLE_FAULT_OUT_OF_ORDER)
         bs_iq_reply_error(link, iq, "wait", "unexpected-request", "out-of-order", NS_JINGLE_ERRORS);
+    else if (fault == BS_JINGLE_FAULT_NO_SESSION)
+        bs_iq_reply_error(link, iq, "cancel", "item-not-found", "unknown-session", NS_JINGLE_ERRORS);
     else
         bs_iq_reply_error(link, iq, "modify", "bad-request", NULL, NULL);
     return TRUE;
