@@ -189,7 +189,21 @@ receiving_iq(PurpleConnection *gc, const char *type, const char *id, const char 
     (void)data;
     if (connection == NULL)
         return FALSE;
-    return bs_connection_receive_iq(connection, iq) || keep_from_libpurple(connection, gc, iq);
+    return bs_connection_receive_iq(connection, iq);
+}
+
+/* After all other plugins, which may have Jingle of their own. */
+static gboolean
+receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const char *from, xmlnode *iq,
+                  gpointer data)
+{
+    BsConnection *connection = bs_connection_find(gc);
+
+    (void)type;
+    (void)id;
+    (void)from;
+    (void)data;
+    return connection != NULL && keep_from_libpurple(connection, gc, iq);
 }
 
 static gboolean
@@ -221,6 +235,8 @@ bs_prpl_hooks_install(void)
         g_module_symbol(prpl->handle, "jingle_session_find_by_sid", (gpointer *)&find_session);
     bs_xfers_start(send_by_libpurple);
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
+    purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
+                                   PURPLE_CALLBACK(receiving_iq_last), NULL, PURPLE_SIGNAL_PRIORITY_HIGHEST);
     purple_signal_connect(prpl, "jabber-receiving-presence", &signal_handle,
                           PURPLE_CALLBACK(receiving_presence), NULL);
     bs_connections_start(&connection_events);

@@ -26,7 +26,7 @@ typedef enum {
 
 typedef struct {
     BsEndReason reason;
-    char *detail; /* a system's or peer's own words, for the reason's sentence; NULL if there are none */
+    char *detail; /* the system's own words, for the reason's sentence; NULL if there are none */
 } BsEnd;
 
 typedef struct {

@@ -140,8 +140,10 @@ pump_failed(BsTransfer *transfer, const GError *error)
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_LOCAL_FILE,
                               error->message);
         break;
-    case BS_STREAM_ERROR_READ:
     case BS_STREAM_ERROR_CHANGED:
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_WRONG_SIZE, NULL);
+        break;
+    case BS_STREAM_ERROR_READ:
     case BS_STREAM_ERROR_WRITE:
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
                               error->message);

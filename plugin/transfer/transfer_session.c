@@ -139,11 +139,11 @@ ended_by_error(BsTransfer *transfer, const char *error)
     if (strcmp(error, "timeout") == 0)
         bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
     else if (g_strv_contains(unsupported, error))
-        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, error);
+        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
     else if (g_strv_contains(gone, error))
         bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
     else
-        bs_transfer_finish(transfer, BS_END_PEER_FAILED, error);
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
 }
 
 /* The peer calls it a success. A receiver's connection may be there already, with all bytes in it. */
@@ -157,7 +157,7 @@ ended_with_success(BsTransfer *transfer)
     } else if (bs_transfer_all_sent(transfer)) {
         bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
     } else {
-        bs_transfer_finish(transfer, BS_END_PEER_FAILED, "success before the last byte");
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
     }
 }
 
@@ -213,7 +213,7 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
     end = end_reason_for(transfer, reason);
     if (transfer->state == TRANSFER_LOST && end == BS_END_CONNECTION_LOST)
         end = transfer->lost_reason;
-    bs_transfer_finish(transfer, end, end == BS_END_PEER_FAILED ? bs_jingle_reason_name(reason) : NULL);
+    bs_transfer_finish(transfer, end, NULL);
 }
 
 static const BsJingleEvents jingle_events = {

@@ -296,7 +296,7 @@ START_TEST(ends_when_the_file_shrinks)
 
     pair_offer_as(&pair->a, offer, 3000000);
     ck_assert(pair_settle(pair));
-    ck_assert_int_eq(pair->a.reason, BS_END_LOCAL_FILE);
+    ck_assert_int_eq(pair->a.reason, BS_END_WRONG_SIZE);
     ck_assert_int_eq(pair->b.reason, BS_END_PEER_FAILED);
     ck_assert(pair->b.discarded && !pair->b.named);
 }
