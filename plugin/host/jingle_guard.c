@@ -56,13 +56,13 @@ check_transport(xmlnode *content, Needs needs)
     const char *xmlns = transport != NULL ? xmlnode_get_namespace(transport) : NULL;
 
     if (transport == NULL)
-        return needs & (NEEDS_TRANSPORT | NEEDS_USABLE_TRANSPORT) ? BS_JINGLE_BAD_TRANSPORT
-                                                                  : BS_JINGLE_HARMLESS;
+        return needs & (NEEDS_TRANSPORT | NEEDS_USABLE_TRANSPORT) ? BS_JINGLE_FAULT_BAD_TRANSPORT
+                                                                  : BS_JINGLE_FAULT_HARMLESS;
     if (g_strcmp0(xmlns, NS_RTP) == 0)
-        return BS_JINGLE_BAD_TRANSPORT;
+        return BS_JINGLE_FAULT_BAD_TRANSPORT;
     if (needs & NEEDS_USABLE_TRANSPORT && !is_usable_transport(xmlns))
-        return BS_JINGLE_BAD_TRANSPORT;
-    return BS_JINGLE_HARMLESS;
+        return BS_JINGLE_FAULT_BAD_TRANSPORT;
+    return BS_JINGLE_FAULT_HARMLESS;
 }
 
 static BsJingleFault
@@ -72,15 +72,15 @@ check_description(xmlnode *content, Needs needs)
     xmlnode *payload_type;
 
     if (description == NULL)
-        return needs & NEEDS_DESCRIPTION ? BS_JINGLE_BAD_DESCRIPTION : BS_JINGLE_HARMLESS;
+        return needs & NEEDS_DESCRIPTION ? BS_JINGLE_FAULT_BAD_DESCRIPTION : BS_JINGLE_FAULT_HARMLESS;
     if (is_usable_transport(xmlnode_get_namespace(description)))
-        return BS_JINGLE_BAD_DESCRIPTION;
+        return BS_JINGLE_FAULT_BAD_DESCRIPTION;
     for (payload_type = xmlnode_get_child(description, "payload-type"); payload_type != NULL;
          payload_type = xmlnode_get_next_twin(payload_type)) {
         if (xmlnode_get_attrib(payload_type, "id") == NULL)
-            return BS_JINGLE_BAD_PAYLOAD_TYPE;
+            return BS_JINGLE_FAULT_BAD_PAYLOAD_TYPE;
     }
-    return BS_JINGLE_HARMLESS;
+    return BS_JINGLE_FAULT_HARMLESS;
 }
 
 static BsJingleFault
@@ -89,11 +89,11 @@ check_content(xmlnode *content, Needs needs)
     BsJingleFault fault;
 
     if (xmlnode_get_attrib(content, "name") == NULL)
-        return BS_JINGLE_NO_NAME;
+        return BS_JINGLE_FAULT_NO_NAME;
     if (needs & INTRODUCES && xmlnode_get_attrib(content, "creator") == NULL)
-        return BS_JINGLE_NO_NAME;
+        return BS_JINGLE_FAULT_NO_NAME;
     fault = check_description(content, needs);
-    return fault != BS_JINGLE_HARMLESS ? fault : check_transport(content, needs);
+    return fault != BS_JINGLE_FAULT_HARMLESS ? fault : check_transport(content, needs);
 }
 
 static BsJingleFault
@@ -102,14 +102,14 @@ check_contents(xmlnode *jingle, Needs needs)
     xmlnode *content = xmlnode_get_child(jingle, "content");
 
     if (content == NULL)
-        return needs & NEEDS_CONTENT ? BS_JINGLE_NO_CONTENT : BS_JINGLE_HARMLESS;
+        return needs & NEEDS_CONTENT ? BS_JINGLE_FAULT_NO_CONTENT : BS_JINGLE_FAULT_HARMLESS;
     for (; content != NULL; content = xmlnode_get_next_twin(content)) {
         BsJingleFault fault = check_content(content, needs);
 
-        if (fault != BS_JINGLE_HARMLESS)
+        if (fault != BS_JINGLE_FAULT_HARMLESS)
             return fault;
     }
-    return BS_JINGLE_HARMLESS;
+    return BS_JINGLE_FAULT_HARMLESS;
 }
 
 /* libpurple takes only the first element of an IQ for its payload. */
@@ -138,47 +138,49 @@ bs_jingle_guard_check(const xmlnode *iq, gboolean session_known)
     const char *action;
 
     if (jingle == NULL)
-        return BS_JINGLE_HARMLESS;
+        return BS_JINGLE_FAULT_HARMLESS;
     if (xmlnode_get_attrib((xmlnode *)iq, "from") == NULL)
-        return BS_JINGLE_NO_SENDER;
+        return BS_JINGLE_FAULT_NO_SENDER;
     if (xmlnode_get_attrib(jingle, "sid") == NULL)
-        return BS_JINGLE_NO_SID;
+        return BS_JINGLE_FAULT_NO_SID;
     action = xmlnode_get_attrib(jingle, "action");
-    if (!session_known && action != NULL && strcmp(action, "session-initiate") != 0)
-        return BS_JINGLE_HARMLESS;
     for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
         if (g_strcmp0(action, actions[i].name) != 0)
             continue;
+        if (!session_known && strcmp(action, "session-initiate") != 0)
+            return BS_JINGLE_FAULT_NO_SESSION;
         if (actions[i].needs & NEVER_IN_ORDER)
-            return BS_JINGLE_OUT_OF_ORDER;
+            return BS_JINGLE_FAULT_OUT_OF_ORDER;
         return check_contents(jingle, actions[i].needs);
     }
-    return BS_JINGLE_NO_ACTION;
+    return BS_JINGLE_FAULT_NO_ACTION;
 }
 
 const char *
 bs_jingle_fault_name(BsJingleFault fault)
 {
     switch (fault) {
-    case BS_JINGLE_HARMLESS:
+    case BS_JINGLE_FAULT_HARMLESS:
         return "harmless";
-    case BS_JINGLE_NO_SENDER:
+    case BS_JINGLE_FAULT_NO_SENDER:
         return "no sender";
-    case BS_JINGLE_NO_SID:
+    case BS_JINGLE_FAULT_NO_SID:
         return "no session id";
-    case BS_JINGLE_NO_ACTION:
+    case BS_JINGLE_FAULT_NO_ACTION:
         return "no known action";
-    case BS_JINGLE_NO_CONTENT:
+    case BS_JINGLE_FAULT_NO_SESSION:
+        return "no session of that id";
+    case BS_JINGLE_FAULT_NO_CONTENT:
         return "no content";
-    case BS_JINGLE_NO_NAME:
+    case BS_JINGLE_FAULT_NO_NAME:
         return "a content without its name or creator";
-    case BS_JINGLE_BAD_DESCRIPTION:
+    case BS_JINGLE_FAULT_BAD_DESCRIPTION:
         return "a missing or wrong description";
-    case BS_JINGLE_BAD_TRANSPORT:
+    case BS_JINGLE_FAULT_BAD_TRANSPORT:
         return "a missing or wrong transport";
-    case BS_JINGLE_BAD_PAYLOAD_TYPE:
+    case BS_JINGLE_FAULT_BAD_PAYLOAD_TYPE:
         return "a payload type without id";
-    case BS_JINGLE_OUT_OF_ORDER:
+    case BS_JINGLE_FAULT_OUT_OF_ORDER:
         return "an answer to a transport-replace that was never sent";
     }
     return "unknown";

@@ -165,11 +165,13 @@ keep_from_libpurple(BsConnection *connection, PurpleConnection *gc, xmlnode *iq)
     BsIqLink *link = bs_connection_link(connection);
     BsJingleFault fault = bs_jingle_guard_check(iq, libpurple_may_know(gc, bs_jingle_guard_sid(iq)));
 
-    if (fault == BS_JINGLE_HARMLESS)
+    if (fault == BS_JINGLE_FAULT_HARMLESS)
         return FALSE;
-    bs_log_warning(NULL, "malformed Jingle kept from libpurple: %s", bs_jingle_fault_name(fault));
-    if (fault == BS_JINGLE_OUT_OF_ORDER)
+    bs_log_warning(NULL, "Jingle kept from libpurple: %s", bs_jingle_fault_name(fault));
+    if (fault == BS_JINGLE_FAULT_OUT_OF_ORDER)
         bs_iq_reply_error(link, iq, "wait", "unexpected-request", "out-of-order", NS_JINGLE_ERRORS);
+    else if (fault == BS_JINGLE_FAULT_NO_SESSION)
+        bs_iq_reply_error(link, iq, "cancel", "item-not-found", "unknown-session", NS_JINGLE_ERRORS);
     else
         bs_iq_reply_error(link, iq, "modify", "bad-request", NULL, NULL);
     return TRUE;
@@ -187,7 +189,21 @@ receiving_iq(PurpleConnection *gc, const char *type, const char *id, const char 
     (void)data;
     if (connection == NULL)
         return FALSE;
-    return bs_connection_receive_iq(connection, iq) || keep_from_libpurple(connection, gc, iq);
+    return bs_connection_receive_iq(connection, iq);
+}
+
+/* After all other plugins, which may have Jingle of their own. */
+static gboolean
+receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const char *from, xmlnode *iq,
+                  gpointer data)
+{
+    BsConnection *connection = bs_connection_find(gc);
+
+    (void)type;
+    (void)id;
+    (void)from;
+    (void)data;
+    return connection != NULL && keep_from_libpurple(connection, gc, iq);
 }
 
 static gboolean
@@ -219,6 +235,8 @@ bs_prpl_hooks_install(void)
         g_module_symbol(prpl->handle, "jingle_session_find_by_sid", (gpointer *)&find_session);
     bs_xfers_start(send_by_libpurple);
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
+    purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
+                                   PURPLE_CALLBACK(receiving_iq_last), NULL, PURPLE_SIGNAL_PRIORITY_HIGHEST);
     purple_signal_connect(prpl, "jabber-receiving-presence", &signal_handle,
                           PURPLE_CALLBACK(receiving_presence), NULL);
     bs_connections_start(&connection_events);

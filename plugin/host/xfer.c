@@ -3,6 +3,7 @@
 
 #include <blist.h>
 #include <core.h>
+#include <request.h>
 
 #include "host/xfer_internal.h"
 #include "log.h"
@@ -78,14 +79,50 @@ bs_xfer_end_orphan(PurpleXfer *xfer)
     purple_xfer_cancel_local(xfer);
 }
 
+static PurpleRequestUiOps *request_ops;
+static guint closed_requests;
+
+static void
+count_closed_request(PurpleRequestType type, void *handle)
+{
+    closed_requests++;
+    if (request_ops->close_request != NULL)
+        request_ops->close_request(type, handle);
+}
+
+/* Closes libpurple's dialog about the xfer. FALSE if there is none: then it may be showing an error instead,
+ * which keeps the dialog's reference and goes on from there. */
+static gboolean
+close_dialog(PurpleXfer *xfer)
+{
+    PurpleRequestUiOps ops = {0};
+
+    request_ops = purple_request_get_ui_ops();
+    if (request_ops == NULL)
+        return FALSE;
+    ops = *request_ops;
+    ops.close_request = count_closed_request;
+    closed_requests = 0;
+    purple_request_set_ui_ops(&ops);
+    purple_request_close_with_handle(xfer);
+    purple_request_set_ui_ops(request_ops);
+    return closed_requests > 0;
+}
+
 void
 bs_xfer_cancel(BsXfer *self, gboolean remote)
 {
     PurpleXfer *xfer = self->xfer;
-    gboolean dialog_open = self->dialog_open;
+    gboolean dialog_open;
     guint references;
 
     purple_xfer_ref(xfer);
+    dialog_open = self->dialog_open && close_dialog(xfer);
+    if (xfer->data == NULL) {
+        /* The UI has answered what was closed. */
+        purple_xfer_unref(xfer);
+        return;
+    }
     references = xfer->ref;
     if (remote)
         purple_xfer_cancel_remote(xfer);
@@ -260,10 +297,13 @@ file_arrived(BsXfer *self, const BsEnd *end, const char *alias)
 static void
 give_up(BsXfer *self, BsNotice notice)
 {
-    if (self->dialog_open)
+    if (self->dialog_open) {
+        /* Without a name, libpurple does not say that the user cancelled it. */
+        purple_xfer_set_filename(self->xfer, NULL);
         bs_xfer_cancel(self, FALSE);
-    else
+    } else {
         bs_xfer_fail_for(self, notice, NULL);
+    }
 }
 
 static void

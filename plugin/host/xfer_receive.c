@@ -27,8 +27,10 @@ open_sink(BsXfer *self, BsSink **sink, GError **error)
         g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_WRITE, g_strerror(ENOENT));
         return FALSE;
     }
-    /* Who saves to a file that is there has been asked whether it may be replaced. */
-    *sink = bs_part_file_new(target, g_file_test(target, G_FILE_TEST_EXISTS), error);
+    /* Who saves to a file that is there has been asked whether it may be replaced; a plugin that accepted
+     * asked nobody. */
+    *sink =
+        bs_part_file_new(target, self->xfer != asking.xfer && g_file_test(target, G_FILE_TEST_EXISTS), error);
     if (*sink == NULL)
         return FALSE;
     bs_part_file_report_name(*sink, &self->final_name);
@@ -67,8 +69,10 @@ request_seen_by_plugins(PurpleXfer *xfer, gpointer data)
     (void)data;
     if (xfer != asking.xfer)
         return;
-    asking.answered = purple_xfer_get_local_filename(xfer) != NULL ||
-                      purple_xfer_get_status(xfer) == PURPLE_XFER_STATUS_CANCEL_LOCAL;
+    /* An xfer that a plugin has cancelled is untied: libpurple cancels it once more, with the reference in
+     * question. */
+    asking.answered = xfer->data != NULL && (purple_xfer_get_local_filename(xfer) != NULL ||
+                                             purple_xfer_get_status(xfer) == PURPLE_XFER_STATUS_CANCEL_LOCAL);
 }
 
 /* libpurple takes a reference for the dialog, and forgets it if a plugin's answer makes that unnecessary. */

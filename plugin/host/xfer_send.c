@@ -189,7 +189,7 @@ offer_to(BsXfer *self, const char *jid)
     bs_xfer_show(self);
     source = open_source(self, &size, &error);
     if (source == NULL) {
-        bs_xfer_fail_for(self, BS_NOTICE_UNREADABLE, error->message);
+        bs_xfer_fail_for(self, BS_NOTICE_UNREADABLE, error != NULL ? error->message : NULL);
         return;
     }
     if (size > G_MAXSSIZE) {

@@ -186,6 +186,17 @@ move_into_place(const PartFile *file, char **name)
     return code;
 }
 
+/* What was private stays so. */
+static void
+take_over_mode(const PartFile *file)
+{
+    struct stat old;
+
+    if (file->replace && fstatat(file->folder, file->target, &old, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(old.st_mode))
+        (void)fchmod(file->fd, old.st_mode & 0666);
+}
+
 static int
 sync_and_close(PartFile *file)
 {
@@ -206,8 +217,10 @@ part_file_finish(BsSink *sink, GError **error)
 {
     PartFile *file = (PartFile *)sink;
     g_autofree char *name = NULL;
-    int code = sync_and_close(file);
+    int code;
 
+    take_over_mode(file);
+    code = sync_and_close(file);
     if (code == 0)
         code = move_into_place(file, &name);
     if (code != 0) {

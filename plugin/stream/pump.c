@@ -375,6 +375,12 @@ bs_pump_digest(BsPump *pump)
     return pump->mover.digest;
 }
 
+int
+bs_pump_unacknowledged(const BsPump *pump)
+{
+    return bytes_unsent(pump);
+}
+
 gboolean
 bs_pump_flushed(const BsPump *pump)
 {

@@ -42,6 +42,10 @@ guint64 bs_pump_moved(const BsPump *pump);
 /* After a `done` without error: the digest of all that was moved, owned by the pump. */
 BsDigest *bs_pump_digest(BsPump *pump);
 
+/* The same: bytes that the kernel here still holds because the peer's has not acknowledged them; -1 when the
+ * connection is gone. */
+int bs_pump_unacknowledged(const BsPump *pump);
+
 /* After a `done` without error, for a sending pump: TRUE once the peer's kernel has acknowledged every byte.
  */
 gboolean bs_pump_flushed(const BsPump *pump);

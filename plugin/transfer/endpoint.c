@@ -9,10 +9,11 @@
 #include "transfer/internal.h"
 #include "transport/s5b_xml.h"
 
-/* More offers than a user could deal with: a flood (XEP-0166, 15). */
+/* More offers than a user could deal with are a flood (XEP-0166, 15): in all, and of one contact. */
 #define RINGING_MAX 50
+#define RINGING_MAX_OF_ONE 10
 /* Ended sessions whose late stanzas are still answered as what they are. */
-#define REMEMBERED_SIDS 256
+#define REMEMBERED_SESSIONS 256
 
 struct _BsEndpoint {
     BsIqLink *link;
@@ -21,8 +22,20 @@ struct _BsEndpoint {
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
-    GQueue ended_sids;    /* char * */
+    GQueue ended;         /* char *, see session_key() */
+    gboolean closed;
+    guint references; /* one is the owner's, others are held over callbacks that may free the endpoint */
 };
+
+static void
+endpoint_unref(BsEndpoint *endpoint)
+{
+    if (--endpoint->references > 0)
+        return;
+    g_ptr_array_unref(endpoint->transfers);
+    g_queue_clear_full(&endpoint->ended, g_free);
+    g_free(endpoint);
+}
 
 BsEndpoint *
 bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *events, gpointer data)
@@ -34,21 +47,21 @@ bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *
     endpoint->events = events;
     endpoint->data = data;
     endpoint->transfers = g_ptr_array_new();
-    g_queue_init(&endpoint->ended_sids);
+    g_queue_init(&endpoint->ended);
+    endpoint->references = 1;
     return endpoint;
 }
 
 void
 bs_endpoint_free(BsEndpoint *endpoint)
 {
-    if (endpoint == NULL)
+    if (endpoint == NULL || endpoint->closed)
         return;
+    endpoint->closed = TRUE;
     while (endpoint->transfers->len > 0)
         bs_transfer_terminate(g_ptr_array_index(endpoint->transfers, 0), BS_JINGLE_GONE, NULL,
                               BS_END_PEER_GONE, NULL);
-    g_ptr_array_unref(endpoint->transfers);
-    g_queue_clear_full(&endpoint->ended_sids, g_free);
-    g_free(endpoint);
+    endpoint_unref(endpoint);
 }
 
 BsIqLink *
@@ -81,13 +94,31 @@ bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer)
     g_ptr_array_add(endpoint->transfers, transfer);
 }
 
+/* A session's name: sids are the peers' own, and two peers may choose the same. */
+static char *
+session_key(const char *peer, const char *sid)
+{
+    g_autofree char *jid = bs_jid_key(peer);
+
+    return g_strconcat(jid, "\n", sid, NULL);
+}
+
+static gboolean
+has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
+{
+    g_autofree char *key = session_key(peer, sid);
+
+    return g_queue_find_custom(&endpoint->ended, key, (GCompareFunc)strcmp) != NULL;
+}
+
 void
 bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
 {
     g_ptr_array_remove(endpoint->transfers, transfer);
-    g_queue_push_tail(&endpoint->ended_sids, g_strdup(bs_jingle_session_sid(transfer->session)));
-    if (g_queue_get_length(&endpoint->ended_sids) > REMEMBERED_SIDS)
-        g_free(g_queue_pop_head(&endpoint->ended_sids));
+    g_queue_push_tail(&endpoint->ended,
+                      session_key(bs_transfer_peer(transfer), bs_jingle_session_sid(transfer->session)));
+    if (g_queue_get_length(&endpoint->ended) > REMEMBERED_SESSIONS)
+        g_free(g_queue_pop_head(&endpoint->ended));
 }
 
 guint
@@ -141,15 +172,17 @@ is_file_payload(const xmlnode *jingle)
     return FALSE;
 }
 
+/* How many offers ring, in all or (not NULL) of one contact, whatever its resource. */
 static guint
-count_ringing(const BsEndpoint *endpoint)
+count_ringing(const BsEndpoint *endpoint, const char *peer)
 {
     guint count = 0;
 
     for (guint i = 0; i < endpoint->transfers->len; i++) {
         const BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 
-        count += transfer->state == TRANSFER_RINGING;
+        count += transfer->state == TRANSFER_RINGING &&
+                 (peer == NULL || bs_jid_same_bare(bs_transfer_peer(transfer), peer));
     }
     return count;
 }
@@ -179,9 +212,11 @@ refusal(const xmlnode *jingle, const BsFileOffer *offer, gboolean request, const
 static void
 announce(BsEndpoint *endpoint, BsTransfer *transfer)
 {
+    endpoint->references++;
     endpoint->events->offered(endpoint, transfer, endpoint->data);
     if (g_ptr_array_find(endpoint->transfers, transfer, NULL) && transfer->events == NULL)
         bs_transfer_decline(transfer);
+    endpoint_unref(endpoint);
 }
 
 /* `offer` is taken. */
@@ -229,7 +264,13 @@ receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
         bs_jingle_answer(endpoint->link, iq, BS_JINGLE_BAD_REQUEST);
         return;
     }
-    if (count_ringing(endpoint) >= RINGING_MAX) {
+    if (has_ended(endpoint, bs_jingle_attrib(iq, "from"), bs_jingle_attrib(jingle, "sid"))) {
+        /* A server delivered it again (XEP-0198); its user has had this offer. */
+        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
+        return;
+    }
+    if (count_ringing(endpoint, NULL) >= RINGING_MAX ||
+        count_ringing(endpoint, bs_jingle_attrib(iq, "from")) >= RINGING_MAX_OF_ONE) {
         bs_jingle_answer(endpoint->link, iq, BS_JINGLE_RESOURCE_CONSTRAINT);
         return;
     }
@@ -246,13 +287,15 @@ receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
 
 /* A request for a session that is not there: is it about a file, or about what somebody else may know? */
 static gboolean
-concerns_files(BsEndpoint *endpoint, const xmlnode *jingle, const char *sid)
+concerns_files(BsEndpoint *endpoint, const xmlnode *jingle, const char *from)
 {
+    const char *sid = bs_jingle_attrib(jingle, "sid");
     const xmlnode *content = bs_jingle_first_content(jingle);
     const xmlnode *transport = bs_jingle_transport(content);
 
-    if (sid != NULL && (find_transfer(endpoint, sid, NULL) != NULL ||
-                        g_queue_find_custom(&endpoint->ended_sids, sid, (GCompareFunc)strcmp) != NULL))
+    if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE)
+        return is_file_description(bs_jingle_description(content));
+    if (sid != NULL && (find_transfer(endpoint, sid, NULL) != NULL || has_ended(endpoint, from, sid)))
         return TRUE;
     if (transport != NULL && g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), BS_NS_S5B) == 0)
         return TRUE;
@@ -276,7 +319,7 @@ receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
             bs_jingle_session_receive(transfer->session, iq);
         return TRUE;
     }
-    if (!concerns_files(endpoint, jingle, sid))
+    if (from == NULL || !concerns_files(endpoint, jingle, from))
         return FALSE;
     if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE)
         receive_initiate(endpoint, iq, jingle);

@@ -47,8 +47,10 @@ struct _BsTransfer {
 
     BsEndReason lost_reason; /* TRANSFER_LOST: what it is if the peer says nothing */
     gboolean received;       /* out: the peer has said that it has the whole file */
-    guint ticks;             /* TRANSFER_CONFIRMING: seconds ... */
-    guint closed_ticks;      /* ... and since the peer closed its end */
+    guint64 length;          /* out: bytes that go over the connection */
+    int unacknowledged;      /* TRANSFER_CONFIRMING: bytes on their way at the last tick ... */
+    guint ticks;             /* ... seconds since that number changed ... */
+    guint closed_ticks;      /* ... and since the peer closed its end or confirmed the file */
     guint timer;             /* what the state waits for */
     guint unavailable_timer; /* the peer went offline */
     guint64 moved_when_unavailable;
@@ -65,6 +67,9 @@ BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, 
 /* Its session (taken), made with these events; and its transport, as the peer described it. */
 void bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session);
 BsTransportVerdict bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description);
+
+/* Out: every byte has been handed over, whether or not the pump has had its turn to say so. */
+gboolean bs_transfer_all_sent(const BsTransfer *transfer);
 
 /* Both sides have accepted: makes the connection. */
 void bs_transfer_connect(BsTransfer *transfer);

@@ -9,7 +9,10 @@
 typedef struct {
     BsJingleSession *session;
     BsIqRequest *request;
+    BsIqAnswer answered;
 } Pending;
+
+static void request_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data);
 
 static void
 drop_request(gpointer item)
@@ -24,6 +27,23 @@ void
 bs_jingle_session_drop_requests(BsJingleSession *session)
 {
     g_queue_clear_full(&session->requests, drop_request);
+}
+
+void
+bs_jingle_session_settled(BsJingleSession *session)
+{
+    GList *next;
+
+    for (GList *link = session != NULL ? session->requests.head : NULL; link != NULL; link = next) {
+        const Pending *pending = link->data;
+
+        next = link->next;
+        /* The answer to a proposal decides between two that cross, whatever else is said meanwhile. */
+        if (pending->answered != request_answered)
+            continue;
+        drop_request(link->data);
+        g_queue_delete_link(&session->requests, link);
+    }
 }
 
 void
@@ -46,6 +66,8 @@ request_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
     if (outcome == BS_IQ_RESULT || session->state == SESSION_ENDED)
         return;
     condition = outcome == BS_IQ_TIMEOUT ? g_strdup("timeout") : bs_iq_error_condition(iq);
+    if (outcome == BS_IQ_TIMEOUT)
+        bs_jingle_session_terminate(session, BS_JINGLE_TIMEOUT, NULL, NULL);
     bs_jingle_session_end(session, BS_JINGLE_NO_REASON, condition);
 }
 
@@ -79,6 +101,7 @@ send_action(BsJingleSession *session, xmlnode *jingle, BsIqAnswer answer)
     }
     pending = g_new0(Pending, 1);
     pending->session = session;
+    pending->answered = answer;
     g_queue_push_tail(&session->requests, pending);
     request = bs_iq_request(session->link, "set", session->peer, jingle, REQUEST_TIMEOUT_MS, answer, pending);
     if (request != NULL)

@@ -21,7 +21,7 @@ struct _BsJingleSession {
     const BsJingleEvents *events;
     gpointer data;
     GQueue requests;         /* of jingle_actions.c: those whose answers matter */
-    GQueue handled;          /* ids of the peer's latest requests */
+    GQueue handled;          /* of jingle_session.c: the peer's latest requests */
     gboolean proposed;       /* our transport-replace has no answer yet */
     xmlnode *peers_proposal; /* the <transport/> of the peer's latest transport-replace; NULL: none */
 };

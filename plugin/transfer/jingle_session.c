@@ -10,6 +10,12 @@
 /* How many requests are remembered, so that one that a server delivers twice (XEP-0198) is done once. */
 #define REMEMBERED_IDS 32
 
+/* A request of the peer's, and how it was answered. */
+typedef struct {
+    char *id;
+    BsJingleAnswer answer;
+} Handled;
+
 static BsJingleSession *
 new_session(BsIqLink *link, const BsJingleEvents *events, gpointer data)
 {
@@ -42,6 +48,45 @@ is_usable(const char *text)
     return text != NULL && *text != '\0' && strlen(text) <= BS_JINGLE_TEXT_MAX;
 }
 
+static void
+handled_free(gpointer item)
+{
+    Handled *handled = item;
+
+    g_free(handled->id);
+    g_free(handled);
+}
+
+static gint
+has_id(gconstpointer handled, gconstpointer id)
+{
+    return strcmp(((const Handled *)handled)->id, id);
+}
+
+/* The answer that the request with this id has had already, or NULL. */
+static const Handled *
+find_handled(BsJingleSession *session, const char *id)
+{
+    GList *link = id != NULL ? g_queue_find_custom(&session->handled, id, has_id) : NULL;
+
+    return link != NULL ? link->data : NULL;
+}
+
+static void
+remember(BsJingleSession *session, const char *id, BsJingleAnswer answer)
+{
+    Handled *handled;
+
+    if (id == NULL)
+        return;
+    handled = g_new0(Handled, 1);
+    handled->id = g_strdup(id);
+    handled->answer = answer;
+    g_queue_push_tail(&session->handled, handled);
+    if (g_queue_get_length(&session->handled) > REMEMBERED_IDS)
+        handled_free(g_queue_pop_head(&session->handled));
+}
+
 BsJingleSession *
 bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJingleEvents *events,
                                     gpointer data)
@@ -62,6 +107,7 @@ bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJ
     session->peer = g_strdup(from);
     session->sid = g_strdup(sid);
     session->content = g_strdup(name);
+    remember(session, bs_jingle_attrib(iq, "id"), BS_JINGLE_ACK);
     return session;
 }
 
@@ -72,24 +118,11 @@ bs_jingle_session_free(BsJingleSession *session)
         return;
     bs_jingle_session_drop_requests(session);
     g_clear_pointer(&session->peers_proposal, xmlnode_free);
-    g_queue_clear_full(&session->handled, g_free);
+    g_queue_clear_full(&session->handled, handled_free);
     g_free(session->peer);
     g_free(session->sid);
     g_free(session->content);
     g_free(session);
-}
-
-static gboolean
-was_handled(BsJingleSession *session, const char *id)
-{
-    if (id == NULL)
-        return FALSE;
-    if (g_queue_find_custom(&session->handled, id, (GCompareFunc)strcmp) != NULL)
-        return TRUE;
-    g_queue_push_tail(&session->handled, g_strdup(id));
-    if (g_queue_get_length(&session->handled) > REMEMBERED_IDS)
-        g_free(g_queue_pop_head(&session->handled));
-    return FALSE;
 }
 
 /* Is this content the session's? Some peers leave the creator out. */
@@ -227,17 +260,20 @@ check(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
 static void
 act(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
 {
+    BsJingleReason reason = bs_jingle_reason(jingle);
+
     switch (action) {
     case BS_JINGLE_ACTION_SESSION_TERMINATE:
-        bs_jingle_session_end(session, bs_jingle_reason(jingle), NULL);
+        bs_jingle_session_end(session, reason, NULL);
         break;
     case BS_JINGLE_ACTION_CONTENT_ADD:
         bs_jingle_session_reject_contents(session, jingle);
         break;
     case BS_JINGLE_ACTION_CONTENT_REMOVE:
         /* With no content left the session must be ended (XEP-0234, 6.5). */
-        bs_jingle_session_terminate(session, BS_JINGLE_CANCEL, NULL, NULL);
-        bs_jingle_session_end(session, BS_JINGLE_CANCEL, NULL);
+        reason = reason != BS_JINGLE_NO_REASON ? reason : BS_JINGLE_CANCEL;
+        bs_jingle_session_terminate(session, reason, NULL, NULL);
+        bs_jingle_session_end(session, reason, NULL);
         break;
     case BS_JINGLE_ACTION_TRANSPORT_REJECT:
         session->proposed = FALSE;
@@ -249,10 +285,20 @@ act(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
     }
 }
 
+/* The peer's answer to an offer cannot be used, and it will not send another. */
+static void
+end_offer(BsJingleSession *session, const char *error)
+{
+    bs_jingle_session_terminate(session, BS_JINGLE_FAILED_APPLICATION, NULL, NULL);
+    bs_jingle_session_end(session, BS_JINGLE_NO_REASON, error);
+}
+
 void
 bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq)
 {
     const xmlnode *jingle = bs_jingle_element(iq);
+    const char *id = bs_jingle_attrib(iq, "id");
+    const Handled *handled = find_handled(session, id);
     BsJingleAction action = bs_jingle_action(jingle);
     BsJingleAnswer answer;
 
@@ -260,14 +306,20 @@ bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq)
         bs_jingle_answer(session->link, iq, BS_JINGLE_UNKNOWN_SESSION);
         return;
     }
-    if (was_handled(session, bs_jingle_attrib(iq, "id"))) {
-        bs_jingle_answer(session->link, iq, BS_JINGLE_ACK);
+    if (handled != NULL) {
+        bs_jingle_answer(session->link, iq, handled->answer);
         return;
     }
+    /* Whoever writes within the session knows of it, whatever became of the acknowledgement. */
+    bs_jingle_session_settled(session);
     answer = check(session, action, jingle);
+    remember(session, id, answer);
     bs_jingle_answer(session->link, iq, answer);
     if (answer == BS_JINGLE_ACK)
         act(session, action, jingle);
+    else if (action == BS_JINGLE_ACTION_SESSION_ACCEPT && session->state == SESSION_PENDING &&
+             session->initiator)
+        end_offer(session, "bad-request");
 }
 
 const char *

@@ -65,6 +65,10 @@ void bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason
  * events. */
 void bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq);
 
+/* What happened shows that the peer knows and keeps the session: acknowledgements that are still missing are
+ * waited for no more. NULL is allowed. */
+void bs_jingle_session_settled(BsJingleSession *session);
+
 const char *bs_jingle_session_sid(const BsJingleSession *session);
 const char *bs_jingle_session_peer(const BsJingleSession *session);
 gboolean bs_jingle_session_is_initiator(const BsJingleSession *session);

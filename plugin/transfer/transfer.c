@@ -11,6 +11,8 @@
 
 /* How long an offer waits for the peer's user. */
 #define OFFER_DEADLINE_MS (60 * 60 * 1000)
+/* How long an offer rings here: longer than any peer is known to wait. */
+#define RINGING_DEADLINE_MS (4 * OFFER_DEADLINE_MS)
 /* After S5B failed, how long the initiator has to end the session or to propose something else. */
 #define RESPONDER_WAIT_MS 20000
 /* A peer that goes offline may be back at once (XEP-0166, 6.9). */
@@ -24,14 +26,23 @@ bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc func
         transfer->timer = purple_timeout_add(milliseconds, function, transfer);
 }
 
-void
-bs_transfer_free(BsTransfer *transfer)
+/* Gives up all that waits, on the link or in the event loop. */
+static void
+let_go(BsTransfer *transfer)
 {
     bs_timer_clear(&transfer->timer);
     bs_timer_clear(&transfer->unavailable_timer);
-    bs_pump_free(transfer->pump);
+    g_clear_pointer(&transfer->pump, bs_pump_free);
     if (transfer->transport != NULL)
         transfer->transport->class->free(transfer->transport);
+    transfer->transport = NULL;
+    bs_jingle_session_settled(transfer->session);
+}
+
+void
+bs_transfer_free(BsTransfer *transfer)
+{
+    let_go(transfer);
     if (transfer->source != NULL)
         transfer->source->close(transfer->source);
     if (transfer->sink != NULL)
@@ -50,9 +61,8 @@ bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
 
     bs_log(transfer->id, "ended: %s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",
            detail != NULL ? detail : "");
-    bs_timer_clear(&transfer->timer);
-    bs_timer_clear(&transfer->unavailable_timer);
     bs_endpoint_remove(transfer->endpoint, transfer);
+    let_go(transfer);
     if (transfer->events != NULL)
         transfer->events->ended(transfer, &end, transfer->data);
     bs_transfer_free(transfer);
@@ -221,6 +231,7 @@ bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, BsJingleFile
     transfer->state = TRANSFER_RINGING;
     transfer->version = version;
     transfer->offer = offer;
+    bs_transfer_set_timer(transfer, RINGING_DEADLINE_MS, nobody_accepted);
     return transfer;
 }
 
@@ -252,7 +263,10 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
 {
     xmlnode *transport;
 
-    g_return_if_fail(transfer->state == TRANSFER_RINGING);
+    if (transfer->state != TRANSFER_RINGING) {
+        sink->discard(sink);
+        return;
+    }
     bs_log(transfer->id, "accepted here");
     transfer->sink = sink;
     transport = transfer->transport->class->describe(transfer->transport);
@@ -307,7 +321,12 @@ peer_stayed_away(gpointer data)
         return TRUE;
     }
     transfer->unavailable_timer = 0;
-    bs_transfer_terminate(transfer, BS_JINGLE_GONE, NULL, BS_END_PEER_GONE, NULL);
+    if (transfer->received)
+        bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
+    else if (transfer->state == TRANSFER_CONFIRMING && bs_pump_flushed(transfer->pump))
+        bs_transfer_finish(transfer, BS_END_UNVERIFIED, NULL);
+    else
+        bs_transfer_terminate(transfer, BS_JINGLE_GONE, NULL, BS_END_PEER_GONE, NULL);
     return FALSE;
 }
 

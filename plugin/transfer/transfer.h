@@ -26,7 +26,7 @@ typedef enum {
 
 typedef struct {
     BsEndReason reason;
-    char *detail; /* a system's or peer's own words, for the reason's sentence; NULL if there are none */
+    char *detail; /* the system's own words, for the reason's sentence; NULL if there are none */
 } BsEnd;
 
 typedef struct {
@@ -49,7 +49,8 @@ BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFi
 /* Who wants to know of an incoming transfer, to be set once inside `offered` (see endpoint.h). */
 void bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer data);
 
-/* The user accepted an incoming offer: `sink` is taken. */
+/* The user accepted an incoming offer: `sink` is taken, and thrown away if the offer does not ring any more.
+ */
 void bs_transfer_accept(BsTransfer *transfer, BsSink *sink);
 
 /* The user does not want an incoming offer: tells the peer and frees the transfer. No event follows. */

@@ -35,7 +35,7 @@ hashes_to_compute(const BsFileOffer *offer)
     if (offer->hashes != 0)
         return strongest(offer->hashes);
     if (offer->hashes_promised != 0)
-        return strongest(offer->hashes_promised);
+        return offer->hashes_promised;
     return 1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA256;
 }
 
@@ -105,7 +105,10 @@ bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
         break;
     case HASH_MISSING:
-        if (last_chance || transfer->session_over) {
+        if (last_chance && transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
+            /* Nothing tells a file that ended from a connection that broke. */
+            bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
+        } else if (last_chance || transfer->session_over) {
             bs_log_warning(transfer->id, "the peer sent no hash: the file cannot be verified");
             complete(transfer, BS_END_UNVERIFIED);
         } else if (transfer->timer == 0) {
@@ -137,8 +140,10 @@ pump_failed(BsTransfer *transfer, const GError *error)
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_LOCAL_FILE,
                               error->message);
         break;
-    case BS_STREAM_ERROR_READ:
     case BS_STREAM_ERROR_CHANGED:
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_WRONG_SIZE, NULL);
+        break;
+    case BS_STREAM_ERROR_READ:
     case BS_STREAM_ERROR_WRITE:
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
                               error->message);
@@ -146,25 +151,40 @@ pump_failed(BsTransfer *transfer, const GError *error)
     }
 }
 
+static void
+end_unconfirmed(BsTransfer *transfer)
+{
+    transfer->timer = 0;
+    if (transfer->received)
+        bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, BS_END_DELIVERED, NULL);
+    else if (bs_pump_flushed(transfer->pump))
+        bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, BS_END_UNVERIFIED, NULL);
+    else
+        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
+}
+
 /* Once a second, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
- * will not send one. */
+ * will not send one; and one that did so with bytes still on their way has broken the connection. */
 static gboolean
 confirmation_tick(gpointer data)
 {
     BsTransfer *transfer = data;
+    int unacknowledged = bs_pump_unacknowledged(transfer->pump);
 
-    transfer->ticks++;
-    if (transfer->received || (bs_pump_flushed(transfer->pump) && bs_pump_peer_closed(transfer->pump)))
+    transfer->ticks = unacknowledged == transfer->unacknowledged ? transfer->ticks + 1 : 0;
+    transfer->unacknowledged = unacknowledged;
+    if (transfer->received || bs_pump_peer_closed(transfer->pump))
         transfer->closed_ticks++;
     if (transfer->closed_ticks < SILENT_PEER_WAIT_S && transfer->ticks < CONFIRMATION_DEADLINE_S)
         return TRUE;
-    transfer->timer = 0;
-    if (!bs_pump_flushed(transfer->pump) && !transfer->received)
-        bs_transfer_terminate(transfer, BS_JINGLE_TIMEOUT, NULL, BS_END_CONNECTION_LOST, NULL);
-    else
-        bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL,
-                              transfer->received ? BS_END_DELIVERED : BS_END_UNVERIFIED, NULL);
+    end_unconfirmed(transfer);
     return FALSE;
+}
+
+gboolean
+bs_transfer_all_sent(const BsTransfer *transfer)
+{
+    return !transfer->incoming && transfer->pump != NULL && bs_pump_moved(transfer->pump) == transfer->length;
 }
 
 static void
@@ -230,16 +250,18 @@ static void
 start_sending(BsTransfer *transfer, int fd)
 {
     const BsFileOffer *offer = transfer->offer;
-    guint64 length = MIN(offer->range_length, offer->size - offer->range_offset);
 
-    transfer->pump = bs_pump_send(transfer->id, fd, transfer->source, length,
+    transfer->length = MIN(offer->range_length, offer->size - offer->range_offset);
+    transfer->pump = bs_pump_send(transfer->id, fd, transfer->source, transfer->length,
                                   offer->hashes_promised & ~offer->hashes, &pump_events, transfer);
 }
 
 static void
 start_receiving(BsTransfer *transfer, int fd)
 {
-    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, transfer->offer->size,
+    guint64 length = MIN(transfer->offer->range_length, transfer->offer->size);
+
+    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, length,
                                      hashes_to_compute(transfer->offer), &pump_events, transfer);
 }
 
@@ -249,6 +271,7 @@ bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
     g_autoptr(GError) error = NULL;
 
     transfer->state = TRANSFER_MOVING;
+    bs_jingle_session_settled(transfer->session);
     if (!transfer->incoming && transfer->offer->range_offset > 0 &&
         !transfer->source->seek(transfer->source, transfer->offer->range_offset, &error)) {
         bs_socket_close(fd);

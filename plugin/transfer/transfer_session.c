@@ -26,19 +26,16 @@ take_accepted_range(BsTransfer *transfer, const xmlnode *description)
 {
     BsJingleFileVersion version;
     g_autoptr(BsFileOffer) asked = bs_jingle_file_parse(description, &version, NULL);
-    guint64 left = transfer->offer->size;
+    guint64 offset = asked != NULL ? asked->range_offset : 0;
 
     if (!bs_jingle_file_version(xmlnode_get_namespace((xmlnode *)description), &version) ||
         version != transfer->version)
         return FALSE;
-    if (asked == NULL)
-        return TRUE;
-    if (asked->range_offset > transfer->offer->size ||
-        (asked->range_offset > 0 && transfer->source->seek == NULL))
+    if (offset > transfer->offer->size || (offset > 0 && transfer->source->seek == NULL))
         return FALSE;
-    left -= asked->range_offset;
-    transfer->offer->range_offset = asked->range_offset;
-    transfer->offer->range_length = MIN(left, asked->range_length);
+    transfer->offer->range_offset = offset;
+    transfer->offer->range_length =
+        MIN(transfer->offer->size - offset, asked != NULL ? asked->range_length : BS_SIZE_UNKNOWN);
     return TRUE;
 }
 
@@ -50,11 +47,14 @@ session_accepted(BsJingleSession *session, const xmlnode *description, const xml
     BsTransportVerdict verdict = BS_TRANSPORT_UNSUPPORTED;
 
     (void)session;
-    if (!take_accepted_range(transfer, description))
-        return BS_JINGLE_BAD_REQUEST;
     if (g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) == 0)
         verdict = transfer->transport->class->take_description(transfer->transport, transport);
-    transfer->took = verdict == BS_TRANSPORT_OK ? TOOK_ACCEPT : TOOK_ACCEPT_OF_OTHER_TRANSPORT;
+    if (verdict == BS_TRANSPORT_OK && !take_accepted_range(transfer, description))
+        verdict = BS_TRANSPORT_BAD;
+    if (verdict == BS_TRANSPORT_OK)
+        transfer->took = TOOK_ACCEPT;
+    else if (verdict == BS_TRANSPORT_UNSUPPORTED)
+        transfer->took = TOOK_ACCEPT_OF_OTHER_TRANSPORT;
     return answer_for(verdict);
 }
 
@@ -64,7 +64,6 @@ session_transport_info(BsJingleSession *session, const xmlnode *transport, gpoin
     BsTransfer *transfer = data;
 
     (void)session;
-    transfer->took = TOOK_NOTHING;
     if (transfer->transport == NULL)
         return BS_JINGLE_ACK;
     return answer_for(transfer->transport->class->take_info(transfer->transport, transport));
@@ -76,7 +75,6 @@ session_info(BsJingleSession *session, const xmlnode *payload, gpointer data)
     BsTransfer *transfer = data;
 
     (void)session;
-    transfer->took = TOOK_NOTHING;
     switch (bs_jingle_file_info(payload)) {
     case BS_FILE_INFO_CHECKSUM:
         if (!transfer->incoming)
@@ -124,7 +122,7 @@ session_proceed(BsJingleSession *session, gpointer data)
         break;
     case TOOK_RECEIVED:
         bs_log(transfer->id, "the peer says that it has received the file");
-        transfer->received = transfer->state == TRANSFER_CONFIRMING;
+        transfer->received = bs_transfer_all_sent(transfer);
         break;
     }
 }
@@ -141,25 +139,25 @@ ended_by_error(BsTransfer *transfer, const char *error)
     if (strcmp(error, "timeout") == 0)
         bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
     else if (g_strv_contains(unsupported, error))
-        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, error);
+        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
     else if (g_strv_contains(gone, error))
         bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
     else
-        bs_transfer_finish(transfer, BS_END_PEER_FAILED, error);
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
 }
 
-/* The peer calls it a success. */
+/* The peer calls it a success. A receiver's connection may be there already, with all bytes in it. */
 static void
 ended_with_success(BsTransfer *transfer)
 {
-    if (transfer->incoming && (transfer->state == TRANSFER_MOVING || transfer->state == TRANSFER_VERIFYING)) {
+    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_LOST) {
         transfer->session_over = TRUE;
         if (transfer->state == TRANSFER_VERIFYING)
             bs_transfer_verify(transfer, TRUE);
-    } else if (transfer->state == TRANSFER_CONFIRMING) {
+    } else if (bs_transfer_all_sent(transfer)) {
         bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
     } else {
-        bs_transfer_finish(transfer, BS_END_PEER_FAILED, "success before the last byte");
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
     }
 }
 
@@ -208,10 +206,14 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
         ended_with_success(transfer);
         return;
     }
+    if (transfer->received && reason != BS_JINGLE_MEDIA_ERROR && reason != BS_JINGLE_SECURITY_ERROR) {
+        bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
+        return;
+    }
     end = end_reason_for(transfer, reason);
     if (transfer->state == TRANSFER_LOST && end == BS_END_CONNECTION_LOST)
         end = transfer->lost_reason;
-    bs_transfer_finish(transfer, end, end == BS_END_PEER_FAILED ? bs_jingle_reason_name(reason) : NULL);
+    bs_transfer_finish(transfer, end, NULL);
 }
 
 static const BsJingleEvents jingle_events = {

@@ -24,6 +24,18 @@ drop_unusable_candidates(BsS5b *s5b)
     }
 }
 
+/* The peer is another account of this process and listens on the same port: only it may be asked for under
+ * its own DST.ADDR, or we would end up talking to ourselves. */
+static gboolean
+shares_our_port(const BsS5b *s5b)
+{
+    for (guint i = 0; i < s5b->own_addresses->len && bs_listener_port() != 0; i++)
+        if (bs_candidates_contain(s5b->peer_candidates, g_ptr_array_index(s5b->own_addresses, i),
+                                  bs_listener_port()))
+            return TRUE;
+    return FALSE;
+}
+
 static void
 listen_and_gather(BsS5b *s5b, const char *dst_addr)
 {
@@ -31,7 +43,8 @@ listen_and_gather(BsS5b *s5b, const char *dst_addr)
     g_autoptr(GError) error = NULL;
 
     s5b->own_addresses = bs_local_addresses();
-    s5b->ticket = bs_listener_expect(s5b->context.id, dst_addr, other, bs_s5b_race_accepted, s5b, &error);
+    s5b->ticket = bs_listener_expect(s5b->context.id, dst_addr, shares_our_port(s5b) ? NULL : other,
+                                     bs_s5b_race_accepted, s5b, &error);
     if (s5b->ticket == NULL) {
         bs_log_warning(s5b->context.id, "no port to listen on: %s", error->message);
         return;
@@ -91,9 +104,7 @@ s5b_take_description(BsTransport *transport, const xmlnode *description)
     g_free(s5b->sid);
     s5b->sid = g_steal_pointer(&message->sid);
     s5b->peer_dstaddr = g_steal_pointer(&message->dstaddr);
-    g_ptr_array_unref(s5b->peer_candidates);
-    s5b->peer_candidates = g_steal_pointer(&message->candidates);
-    message->candidates = g_ptr_array_new();
+    bs_s5b_race_add(s5b, message->candidates);
     bs_log(s5b->context.id, "the peer offers %u candidates", s5b->peer_candidates->len);
     return BS_TRANSPORT_OK;
 }
@@ -122,7 +133,7 @@ s5b_take_info(BsTransport *transport, const xmlnode *info)
     case BS_S5B_ACTIVATED:
         return bs_s5b_race_peer_activated(s5b, message->cid);
     case BS_S5B_PROXY_ERROR:
-        bs_s5b_race_fail(s5b, "the nominated proxy does not work");
+        bs_s5b_race_peer_proxy_error(s5b);
         return BS_TRANSPORT_OK;
     }
     return BS_TRANSPORT_BAD;
@@ -146,6 +157,7 @@ s5b_free(BsTransport *transport)
     g_ptr_array_unref(s5b->peer_candidates);
     bs_candidate_free(s5b->our_choice);
     g_free(s5b->peer_dstaddr);
+    g_free(s5b->activated_cid);
     g_free(s5b->sid);
     g_free(s5b);
 }

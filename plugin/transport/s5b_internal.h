@@ -40,7 +40,7 @@ typedef struct {
     BsCandidate *their_choice; /* of our candidates; borrowed from own_candidates */
     int dialled_fd;
     BsAccepted *accepted; /* connections that the peer dialled */
-    gboolean activated;   /* the peer's proxy is */
+    char *activated_cid;  /* the proxy that the peer has activated; NULL: none yet */
     BsActivation *activation;
 
     guint step_timer;     /* what the present state waits for */
@@ -56,7 +56,7 @@ void bs_s5b_race_stop(BsS5b *s5b);
 /* The race is lost: `why` for the debug window. */
 void bs_s5b_race_fail(BsS5b *s5b, const char *why);
 
-/* More candidates of the peer's, after its description. */
+/* Candidates of the peer's: its description's, and what it sends afterwards. */
 void bs_s5b_race_add(BsS5b *s5b, const GPtrArray *candidates);
 
 /* The peer connected to our `local_address`: `fd` (taken). A BsListenerAccepted; `data` is the BsS5b. */
@@ -66,6 +66,7 @@ void bs_s5b_race_accepted(int fd, const char *local_address, gpointer data);
 BsTransportVerdict bs_s5b_race_peer_used(BsS5b *s5b, const char *cid);
 void bs_s5b_race_peer_error(BsS5b *s5b);
 BsTransportVerdict bs_s5b_race_peer_activated(BsS5b *s5b, const char *cid);
+void bs_s5b_race_peer_proxy_error(BsS5b *s5b);
 
 /* Reports are in, and this choice is the nominated one: makes it the connection, by way of its proxy where it
  * is one (XEP-0260, 2.4). May be called again for the same choice when what it waited for has come. */

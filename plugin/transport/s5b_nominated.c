@@ -162,7 +162,8 @@ activated_missing(gpointer data)
 void
 bs_s5b_use_our_choice(BsS5b *s5b)
 {
-    if (s5b->our_choice->type != BS_CANDIDATE_PROXY || s5b->activated) {
+    if (s5b->our_choice->type != BS_CANDIDATE_PROXY ||
+        g_strcmp0(s5b->activated_cid, s5b->our_choice->cid) == 0) {
         succeed(s5b, steal_dialled(s5b), TRUE);
         return;
     }

@@ -175,6 +175,19 @@ bs_s5b_race_add(BsS5b *s5b, const GPtrArray *candidates)
     }
 }
 
+/* The peer has a connection: only what is better is still worth dialling, and not for long (XEP-0260, 2.3).
+ */
+static void
+beat_it(BsS5b *s5b)
+{
+    if (s5b->their_report.kind != BS_REPORT_USED || s5b->our_report.kind != BS_REPORT_NONE ||
+        s5b->connector == NULL)
+        return;
+    bs_connector_only_above(s5b->connector, s5b->their_report.priority);
+    bs_timer_clear(&s5b->step_timer);
+    s5b->step_timer = purple_timeout_add(BETTER_CANDIDATE_WAIT_MS, waited_long_enough, s5b);
+}
+
 BsTransportVerdict
 bs_s5b_race_peer_used(BsS5b *s5b, const char *cid)
 {
@@ -192,11 +205,7 @@ bs_s5b_race_peer_used(BsS5b *s5b, const char *cid)
     s5b->their_choice = candidate;
     s5b->their_report.kind = BS_REPORT_USED;
     s5b->their_report.priority = candidate->priority;
-    if (s5b->our_report.kind == BS_REPORT_NONE && s5b->connector != NULL) {
-        bs_connector_only_above(s5b->connector, candidate->priority);
-        bs_timer_clear(&s5b->step_timer);
-        s5b->step_timer = purple_timeout_add(BETTER_CANDIDATE_WAIT_MS, waited_long_enough, s5b);
-    }
+    beat_it(s5b);
     decide(s5b);
     return BS_TRANSPORT_OK;
 }
@@ -216,10 +225,18 @@ bs_s5b_race_peer_activated(BsS5b *s5b, const char *cid)
 {
     if (bs_candidates_find(s5b->peer_candidates, cid) == NULL)
         return BS_TRANSPORT_UNKNOWN_ITEM;
-    s5b->activated = TRUE;
+    g_free(s5b->activated_cid);
+    s5b->activated_cid = g_strdup(cid);
     if (s5b->state == S5B_THEIR_PROXY)
         bs_s5b_use_our_choice(s5b);
     return BS_TRANSPORT_OK;
+}
+
+void
+bs_s5b_race_peer_proxy_error(BsS5b *s5b)
+{
+    if (s5b->state == S5B_THEIR_PROXY || s5b->state == S5B_OUR_PROXY)
+        bs_s5b_race_fail(s5b, "the nominated proxy does not work");
 }
 
 /* The two orders in which the offerer of a candidate may have put the JIDs into its DST.ADDR: its own dstaddr
@@ -246,4 +263,5 @@ bs_s5b_race_begin(BsS5b *s5b)
     for (guint i = 0; i < s5b->peer_candidates->len; i++)
         dial_candidate(s5b, g_ptr_array_index(s5b->peer_candidates, i));
     bs_connector_start(s5b->connector);
+    beat_it(s5b);
 }

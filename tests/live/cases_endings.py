@@ -90,7 +90,8 @@ def cancelled_by_the_sender_right_after_the_offer(case):
     source = case.file("afterwards", KIB)
     again = alice.send(bob, source)
     got = bob.client.wait("xfer", stage="file-recv-request", name="afterwards")["id"]
-    bob.client.tell("answer", bob.client.wait("dialog", where=lambda e: "afterwards" in (e["primary"] or ""))["id"], "accept")
+    dialog = bob.client.wait("dialog", where=lambda e: "afterwards" in (e["primary"] or ""))
+    bob.client.tell("answer", dialog["id"], "accept")
     save = bob.client.wait("dialog", kind="save", file="afterwards")
     bob.client.tell("answer", save["id"], "accept")
     case.ended(alice, again)

@@ -210,6 +210,7 @@ def the_port_range_is_kept(case):
         account.client.tell("pref", "/purple/network/ports_range_use", "bool", 1)
         account.client.tell("pref", "/purple/network/ports_range_start", "int", OPEN_PORTS[0])
         account.client.tell("pref", "/purple/network/ports_range_end", "int", OPEN_PORTS[1])
+        account.client.state()
     case.deliver(alice, bob, case.file("file.bin", MIB))
     port = int(nominated(alice).partition(" port ")[2].partition(",")[0])
     assert OPEN_PORTS[0] <= port <= OPEN_PORTS[1], nominated(alice)

@@ -118,6 +118,7 @@ class Client:
 
     def always(self, answer, folder=None):
         self.tell("always", answer, folder or self.downloads)
+        self.state()  # what comes over the network from now on finds it so
 
     def send(self, account, who, path):
         """Offers a file; returns its transfer's id."""

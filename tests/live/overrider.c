@@ -1,6 +1,5 @@
-/* A plugin that puts its own send_file over the one that is there, as plugins for HTTP upload do, says so, and passes on
- * to it.
- * SPDX-License-Identifier: GPL-2.0-or-later */
+/* A plugin that puts its own send_file over the one that is there, as plugins for HTTP upload do, says so,
+ * and passes on to it. SPDX-License-Identifier: GPL-2.0-or-later */
 #include <purple.h>
 
 static void (*below)(PurpleConnection *gc, const char *who, const char *filename);

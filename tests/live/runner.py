@@ -31,6 +31,10 @@ def tell_stories(case, lines=30):
             print("      " + text.encode("utf-8", "backslashreplace").decode()[:400])
         with open(client.log, encoding="utf-8", errors="replace") as f:
             log = f.read()
+        if client.process.returncode:
+            print("  --- %s ended with %s, the end of its log" % (os.path.basename(client.folder),
+                                                                 client.process.returncode))
+            print("      " + "\n      ".join(log.splitlines()[-8:]))
         for sign in ("==ERROR", "runtime error:", "CRITICAL **"):
             at = log.find(sign)
             if at >= 0:

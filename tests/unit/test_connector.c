@@ -835,6 +835,29 @@ START_TEST(through_the_users_proxy)
 }
 END_TEST
 
+/* An account's own settings go before the global ones, which would be of no use here. */
+START_TEST(through_the_accounts_proxy)
+{
+    g_autoptr(Server) relay = server_new(RELAY, 'r');
+    g_autoptr(Run) run = run_new();
+    g_autoptr(BsCandidate) candidate = bs_candidate_new(BS_CANDIDATE_DIRECT, "r", NULL, "192.0.2.1", 5000, 1);
+    PurpleAccount *account = purple_account_new("alice@one.test", "prpl-jabber");
+    PurpleProxyInfo *proxy = purple_proxy_info_new();
+
+    purple_proxy_info_set_type(proxy, PURPLE_PROXY_SOCKS5);
+    purple_proxy_info_set_host(proxy, "127.0.0.1");
+    purple_proxy_info_set_port(proxy, relay->port);
+    purple_account_set_proxy_info(account, proxy);
+    bs_connector_free(run->connector);
+    run->connector = bs_connector_new("t1", account, both_dsts, &events, run);
+    bs_connector_add(run->connector, candidate);
+    bs_connector_start(run->connector);
+    wait_for_connected(run, relay);
+    assert_asked(relay, "192.0.2.1", FIRST_DST);
+    purple_account_destroy(account);
+}
+END_TEST
+
 static guint messages;
 
 static void *
@@ -908,6 +931,7 @@ connector_suite(void)
     tcase_add_test(tests, freed_null);
     tcase_add_test(tests, the_deadline);
     tcase_add_test(tests, through_the_users_proxy);
+    tcase_add_test(tests, through_the_accounts_proxy);
     tcase_add_test(tests, unusable_proxy_settings);
     suite_add_tcase(suite, tests);
     return suite;

@@ -19,72 +19,73 @@ typedef struct {
 
 static const Case cases[] = {
     /* A voice call, from beginning to end. */
-    {"session-initiate", CALL, BS_JINGLE_HARMLESS},
-    {"session-accept", CALL, BS_JINGLE_HARMLESS},
-    {"session-info", "<ringing xmlns='urn:xmpp:jingle:apps:rtp:info:1'/>", BS_JINGLE_HARMLESS},
-    {"transport-info", CONTENT(ICE), BS_JINGLE_HARMLESS},
-    {"description-info", CONTENT(RTP(PAYLOAD)), BS_JINGLE_HARMLESS},
-    {"content-add", CALL, BS_JINGLE_HARMLESS},
-    {"content-accept", CONTENT(""), BS_JINGLE_HARMLESS},
-    {"content-modify", CONTENT(""), BS_JINGLE_HARMLESS},
-    {"content-reject", CONTENT(""), BS_JINGLE_HARMLESS},
-    {"content-remove", CONTENT(""), BS_JINGLE_HARMLESS},
-    {"transport-replace", CONTENT(ICE), BS_JINGLE_HARMLESS},
-    {"security-info", "", BS_JINGLE_HARMLESS},
-    {"session-terminate", "<reason><success/></reason>", BS_JINGLE_HARMLESS},
+    {"session-initiate", CALL, BS_JINGLE_FAULT_HARMLESS},
+    {"session-accept", CALL, BS_JINGLE_FAULT_HARMLESS},
+    {"session-info", "<ringing xmlns='urn:xmpp:jingle:apps:rtp:info:1'/>", BS_JINGLE_FAULT_HARMLESS},
+    {"transport-info", CONTENT(ICE), BS_JINGLE_FAULT_HARMLESS},
+    {"description-info", CONTENT(RTP(PAYLOAD)), BS_JINGLE_FAULT_HARMLESS},
+    {"content-add", CALL, BS_JINGLE_FAULT_HARMLESS},
+    {"content-accept", CONTENT(""), BS_JINGLE_FAULT_HARMLESS},
+    {"content-modify", CONTENT(""), BS_JINGLE_FAULT_HARMLESS},
+    {"content-reject", CONTENT(""), BS_JINGLE_FAULT_HARMLESS},
+    {"content-remove", CONTENT(""), BS_JINGLE_FAULT_HARMLESS},
+    {"transport-replace", CONTENT(ICE), BS_JINGLE_FAULT_HARMLESS},
+    {"security-info", "", BS_JINGLE_FAULT_HARMLESS},
+    {"session-terminate", "<reason><success/></reason>", BS_JINGLE_FAULT_HARMLESS},
     /* Applications that libpurple does not know, which it refuses in good order. */
-    {"session-initiate", CONTENT("<description xmlns='urn:example:app'/>" S5B), BS_JINGLE_HARMLESS},
-    {"session-initiate", CONTENT(RTP(PAYLOAD) S5B), BS_JINGLE_HARMLESS},
+    {"session-initiate", CONTENT("<description xmlns='urn:example:app'/>" S5B), BS_JINGLE_FAULT_HARMLESS},
+    {"session-initiate", CONTENT(RTP(PAYLOAD) S5B), BS_JINGLE_FAULT_HARMLESS},
 
-    {NULL, CALL, BS_JINGLE_NO_ACTION},
-    {"unknown-type", CALL, BS_JINGLE_NO_ACTION},
-    {"SESSION-INFO", "", BS_JINGLE_NO_ACTION},
-    {"", "", BS_JINGLE_NO_ACTION},
+    {NULL, CALL, BS_JINGLE_FAULT_NO_ACTION},
+    {"unknown-type", CALL, BS_JINGLE_FAULT_NO_ACTION},
+    {"SESSION-INFO", "", BS_JINGLE_FAULT_NO_ACTION},
+    {"", "", BS_JINGLE_FAULT_NO_ACTION},
 
-    {"session-initiate", "", BS_JINGLE_NO_CONTENT},
-    {"session-accept", "", BS_JINGLE_NO_CONTENT},
-    {"transport-info", "", BS_JINGLE_NO_CONTENT},
-    {"content-add", "<reason/>", BS_JINGLE_NO_CONTENT},
-    {"content-accept", "", BS_JINGLE_NO_CONTENT},
-    {"content-modify", "", BS_JINGLE_NO_CONTENT},
-    {"content-reject", "", BS_JINGLE_NO_CONTENT},
-    {"content-remove", "", BS_JINGLE_NO_CONTENT},
+    {"session-initiate", "", BS_JINGLE_FAULT_NO_CONTENT},
+    {"session-accept", "", BS_JINGLE_FAULT_NO_CONTENT},
+    {"transport-info", "", BS_JINGLE_FAULT_NO_CONTENT},
+    {"content-add", "<reason/>", BS_JINGLE_FAULT_NO_CONTENT},
+    {"content-accept", "", BS_JINGLE_FAULT_NO_CONTENT},
+    {"content-modify", "", BS_JINGLE_FAULT_NO_CONTENT},
+    {"content-reject", "", BS_JINGLE_FAULT_NO_CONTENT},
+    {"content-remove", "", BS_JINGLE_FAULT_NO_CONTENT},
 
-    {"session-initiate", "<content creator='initiator'>" RTP(PAYLOAD) ICE "</content>", BS_JINGLE_NO_NAME},
-    {"session-initiate", "<content name='a'>" RTP(PAYLOAD) ICE "</content>", BS_JINGLE_NO_NAME},
-    {"content-add", "<content name='a'>" RTP(PAYLOAD) ICE "</content>", BS_JINGLE_NO_NAME},
+    {"session-initiate", "<content creator='initiator'>" RTP(PAYLOAD) ICE "</content>",
+     BS_JINGLE_FAULT_NO_NAME},
+    {"session-initiate", "<content name='a'>" RTP(PAYLOAD) ICE "</content>", BS_JINGLE_FAULT_NO_NAME},
+    {"content-add", "<content name='a'>" RTP(PAYLOAD) ICE "</content>", BS_JINGLE_FAULT_NO_NAME},
     {"session-initiate", CALL "<content creator='initiator'>" RTP(PAYLOAD) ICE "</content>",
-     BS_JINGLE_NO_NAME},
-    {"content-remove", "<content creator='initiator'/>", BS_JINGLE_NO_NAME},
-    {"transport-info", "<content name='a'>" ICE "</content>", BS_JINGLE_HARMLESS},
+     BS_JINGLE_FAULT_NO_NAME},
+    {"content-remove", "<content creator='initiator'/>", BS_JINGLE_FAULT_NO_NAME},
+    {"transport-info", "<content name='a'>" ICE "</content>", BS_JINGLE_FAULT_HARMLESS},
 
-    {"session-initiate", CONTENT(ICE), BS_JINGLE_BAD_DESCRIPTION},
-    {"session-accept", CONTENT(ICE), BS_JINGLE_BAD_DESCRIPTION},
-    {"description-info", CONTENT(""), BS_JINGLE_BAD_DESCRIPTION},
+    {"session-initiate", CONTENT(ICE), BS_JINGLE_FAULT_BAD_DESCRIPTION},
+    {"session-accept", CONTENT(ICE), BS_JINGLE_FAULT_BAD_DESCRIPTION},
+    {"description-info", CONTENT(""), BS_JINGLE_FAULT_BAD_DESCRIPTION},
     {"session-initiate", CONTENT("<description xmlns='urn:xmpp:jingle:transports:ice-udp:1'/>" ICE),
-     BS_JINGLE_BAD_DESCRIPTION},
+     BS_JINGLE_FAULT_BAD_DESCRIPTION},
     {"content-add", CONTENT("<description xmlns='urn:xmpp:jingle:transports:raw-udp:1'/>" ICE),
-     BS_JINGLE_BAD_DESCRIPTION},
+     BS_JINGLE_FAULT_BAD_DESCRIPTION},
 
-    {"session-initiate", CONTENT(RTP(PAYLOAD)), BS_JINGLE_BAD_TRANSPORT},
-    {"session-accept", CONTENT(RTP(PAYLOAD)), BS_JINGLE_BAD_TRANSPORT},
-    {"session-accept", CONTENT(RTP(PAYLOAD) S5B), BS_JINGLE_BAD_TRANSPORT},
-    {"transport-info", CONTENT(""), BS_JINGLE_BAD_TRANSPORT},
-    {"transport-info", CONTENT("<transport/>"), BS_JINGLE_BAD_TRANSPORT},
-    {"transport-info", CONTENT(S5B), BS_JINGLE_BAD_TRANSPORT},
-    {"transport-replace", CONTENT(""), BS_JINGLE_BAD_TRANSPORT},
+    {"session-initiate", CONTENT(RTP(PAYLOAD)), BS_JINGLE_FAULT_BAD_TRANSPORT},
+    {"session-accept", CONTENT(RTP(PAYLOAD)), BS_JINGLE_FAULT_BAD_TRANSPORT},
+    {"session-accept", CONTENT(RTP(PAYLOAD) S5B), BS_JINGLE_FAULT_BAD_TRANSPORT},
+    {"transport-info", CONTENT(""), BS_JINGLE_FAULT_BAD_TRANSPORT},
+    {"transport-info", CONTENT("<transport/>"), BS_JINGLE_FAULT_BAD_TRANSPORT},
+    {"transport-info", CONTENT(S5B), BS_JINGLE_FAULT_BAD_TRANSPORT},
+    {"transport-replace", CONTENT(""), BS_JINGLE_FAULT_BAD_TRANSPORT},
     {"session-initiate", CONTENT(RTP(PAYLOAD) "<transport xmlns='urn:xmpp:jingle:apps:rtp:1'/>"),
-     BS_JINGLE_BAD_TRANSPORT},
+     BS_JINGLE_FAULT_BAD_TRANSPORT},
     {"transport-replace", CONTENT("<transport xmlns='urn:xmpp:jingle:apps:rtp:1'/>"),
-     BS_JINGLE_BAD_TRANSPORT},
+     BS_JINGLE_FAULT_BAD_TRANSPORT},
 
-    {"session-initiate", CONTENT(RTP("<payload-type name='PCMU'/>") ICE), BS_JINGLE_BAD_PAYLOAD_TYPE},
-    {"session-accept", CONTENT(RTP(PAYLOAD "<payload-type/>") ICE), BS_JINGLE_BAD_PAYLOAD_TYPE},
-    {"description-info", CONTENT(RTP("<payload-type/>")), BS_JINGLE_BAD_PAYLOAD_TYPE},
+    {"session-initiate", CONTENT(RTP("<payload-type name='PCMU'/>") ICE), BS_JINGLE_FAULT_BAD_PAYLOAD_TYPE},
+    {"session-accept", CONTENT(RTP(PAYLOAD "<payload-type/>") ICE), BS_JINGLE_FAULT_BAD_PAYLOAD_TYPE},
+    {"description-info", CONTENT(RTP("<payload-type/>")), BS_JINGLE_FAULT_BAD_PAYLOAD_TYPE},
 
-    {"transport-accept", CALL, BS_JINGLE_OUT_OF_ORDER},
-    {"transport-accept", "", BS_JINGLE_OUT_OF_ORDER},
-    {"transport-reject", CONTENT(""), BS_JINGLE_OUT_OF_ORDER},
+    {"transport-accept", CALL, BS_JINGLE_FAULT_OUT_OF_ORDER},
+    {"transport-accept", "", BS_JINGLE_FAULT_OUT_OF_ORDER},
+    {"transport-reject", CONTENT(""), BS_JINGLE_FAULT_OUT_OF_ORDER},
 };
 
 static xmlnode *
@@ -115,15 +116,15 @@ START_TEST(each_form_is_told_apart)
 }
 END_TEST
 
-START_TEST(what_libpurple_does_not_listen_to_is_left_alone)
+START_TEST(a_session_that_nobody_has_is_named_so)
 {
     xmlnode *iq = stanza(FROM_BOB, "transport-accept", CALL);
     xmlnode *initiate = stanza(FROM_BOB, "session-initiate", "");
     xmlnode *aimless = stanza(FROM_BOB, NULL, "");
 
-    ck_assert_int_eq(bs_jingle_guard_check(iq, FALSE), BS_JINGLE_HARMLESS);
-    ck_assert_int_eq(bs_jingle_guard_check(initiate, FALSE), BS_JINGLE_NO_CONTENT);
-    ck_assert_int_eq(bs_jingle_guard_check(aimless, FALSE), BS_JINGLE_NO_ACTION);
+    ck_assert_int_eq(bs_jingle_guard_check(iq, FALSE), BS_JINGLE_FAULT_NO_SESSION);
+    ck_assert_int_eq(bs_jingle_guard_check(initiate, FALSE), BS_JINGLE_FAULT_NO_CONTENT);
+    ck_assert_int_eq(bs_jingle_guard_check(aimless, FALSE), BS_JINGLE_FAULT_NO_ACTION);
     xmlnode_free(iq);
     xmlnode_free(initiate);
     xmlnode_free(aimless);
@@ -138,9 +139,9 @@ START_TEST(answers_and_other_payloads_are_left_alone)
                                       -1);
     xmlnode *empty = xmlnode_from_str("<iq type='set' from='b@c/d' id='1'/>", -1);
 
-    ck_assert_int_eq(bs_jingle_guard_check(result, TRUE), BS_JINGLE_HARMLESS);
-    ck_assert_int_eq(bs_jingle_guard_check(other, TRUE), BS_JINGLE_HARMLESS);
-    ck_assert_int_eq(bs_jingle_guard_check(empty, TRUE), BS_JINGLE_HARMLESS);
+    ck_assert_int_eq(bs_jingle_guard_check(result, TRUE), BS_JINGLE_FAULT_HARMLESS);
+    ck_assert_int_eq(bs_jingle_guard_check(other, TRUE), BS_JINGLE_FAULT_HARMLESS);
+    ck_assert_int_eq(bs_jingle_guard_check(empty, TRUE), BS_JINGLE_FAULT_HARMLESS);
     ck_assert_ptr_null(bs_jingle_guard_sid(result));
     ck_assert_ptr_null(bs_jingle_guard_sid(empty));
     xmlnode_free(result);
@@ -156,8 +157,8 @@ START_TEST(sender_and_sid_are_needed)
                                        "action='session-initiate'/></iq>",
                                        -1);
 
-    ck_assert_int_eq(bs_jingle_guard_check(nobody, TRUE), BS_JINGLE_NO_SENDER);
-    ck_assert_int_eq(bs_jingle_guard_check(no_sid, FALSE), BS_JINGLE_NO_SID);
+    ck_assert_int_eq(bs_jingle_guard_check(nobody, TRUE), BS_JINGLE_FAULT_NO_SENDER);
+    ck_assert_int_eq(bs_jingle_guard_check(no_sid, FALSE), BS_JINGLE_FAULT_NO_SID);
     ck_assert_ptr_null(bs_jingle_guard_sid(no_sid));
     ck_assert_str_eq(bs_jingle_guard_sid(nobody), "s");
     xmlnode_free(nobody);
@@ -176,7 +177,7 @@ main(void)
     bs_test_purple_start();
     suite_add_tcase(suite, all);
     tcase_add_loop_test(all, each_form_is_told_apart, 0, G_N_ELEMENTS(cases));
-    tcase_add_test(all, what_libpurple_does_not_listen_to_is_left_alone);
+    tcase_add_test(all, a_session_that_nobody_has_is_named_so);
     tcase_add_test(all, answers_and_other_payloads_are_left_alone);
     tcase_add_test(all, sender_and_sid_are_needed);
     srunner_run_all(runner, CK_ENV);

@@ -318,6 +318,19 @@ START_TEST(test_gives_up_when_all_names_are_taken)
 }
 END_TEST
 
+START_TEST(test_a_replaced_file_stays_private)
+{
+    g_autofree char *path = in_folder("secret");
+    GStatBuf info;
+
+    ck_assert(g_file_set_contents(path, "old", -1, NULL));
+    ck_assert_int_eq(g_chmod(path, 0600), 0);
+    receive("secret", TRUE, "new", "secret");
+    ck_assert_int_eq(g_stat(path, &info), 0);
+    ck_assert_int_eq(info.st_mode & 0777, 0600);
+}
+END_TEST
+
 START_TEST(test_links_are_not_followed)
 {
     g_autofree char *link = in_folder("link");
@@ -607,6 +620,7 @@ main(void)
     tcase_add_test(tcase, test_numbers_stand_before_the_extension);
     tcase_add_test(tcase, test_two_at_once);
     tcase_add_test(tcase, test_gives_up_when_all_names_are_taken);
+    tcase_add_test(tcase, test_a_replaced_file_stays_private);
     tcase_add_test(tcase, test_links_are_not_followed);
     tcase_add_test(tcase, test_poor_file_systems);
     tcase_add_test(tcase, test_faults_at_the_end_leave_nothing);
