@@ -1,8 +1,6 @@
 /* A peer that means harm, or is broken: mangled stanzas, and everything but the file over the connection.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +8,7 @@
 
 #include "pair.h"
 #include "purple_env.h"
+#include "script_bytes.h"
 #include "socks5/candidate.h"
 #include "socks5/listener.h"
 #include "stanza/xml.h"
@@ -55,51 +54,6 @@ check_result(const char *action, const char *contents)
     ck_assert_str_eq(answer, "result");
 }
 
-/* Sends all, while the other side of the connection runs in the same loop. */
-static void
-send_bytes(const void *bytes, gsize length)
-{
-    ck_assert_int_eq(send(fd, bytes, length, MSG_NOSIGNAL), (ssize_t)length);
-    bs_test_run_for(20);
-}
-
-static void
-receive_bytes(guint8 *buffer, gsize length)
-{
-    gsize got = 0;
-
-    for (guint i = 0; got < length && i < 1000; i++) {
-        ssize_t now = recv(fd, buffer + got, length - got, MSG_DONTWAIT);
-
-        ck_assert(now > 0 || (now < 0 && errno == EAGAIN));
-        got += now > 0 ? (gsize)now : 0;
-        bs_test_run_for(5);
-    }
-    ck_assert_uint_eq(got, length);
-}
-
-/* Dials alice's port and asks for `dst_addr`; returns the reply's code. */
-static guint8
-dial(const char *dst_addr)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = g_htons(bs_listener_port())};
-    guint8 request[5 + 255 + 2] = {5, 1, 0, 3, (guint8)strlen(dst_addr)};
-    guint8 reply[5 + 255 + 2];
-
-    address.sin_addr.s_addr = g_htonl(INADDR_LOOPBACK);
-    fd = socket(AF_INET, SOCK_STREAM, 0);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    send_bytes("\x05\x01\x00", 3);
-    receive_bytes(reply, 2);
-    ck_assert_uint_eq(reply[1], 0);
-    memcpy(request + 5, dst_addr, strlen(dst_addr));
-    send_bytes(request, 5 + strlen(dst_addr) + 2);
-    receive_bytes(reply, 2);
-    if (reply[1] == 0)
-        receive_bytes(reply + 2, 3 + strlen(dst_addr) + 2);
-    return reply[1];
-}
-
 /* The peer offers a file of 10 bytes; alice accepts, and the peer connects to her. Returns the cid of her
  * candidate. */
 static char *
@@ -115,7 +69,7 @@ offer_and_dial(const char *file)
     accept = script_expect(pair, "session-accept");
     ck_assert_ptr_nonnull(accept);
     transport = bs_jingle_transport(bs_jingle_first_content(bs_jingle_element(accept)));
-    ck_assert_uint_eq(dial(dst_addr), 0);
+    ck_assert_uint_eq(script_dial(dst_addr, &fd), 0);
     return g_strdup(xmlnode_get_attrib(xmlnode_get_child(transport, "candidate"), "cid"));
 }
 
@@ -143,7 +97,7 @@ START_TEST(the_right_file_arrives)
     g_autofree char *cid = offer_and_dial(FILE("10", DIGITS_SHA256));
 
     nominate(cid);
-    send_bytes("0123456789", 10);
+    script_send_bytes(fd, "0123456789", 10);
     check_end(BS_END_DELIVERED);
     ck_assert_ptr_nonnull(script_expect(pair, "session-terminate"));
 }
@@ -153,7 +107,7 @@ START_TEST(bytes_before_the_nomination_are_the_file)
 {
     g_autofree char *cid = offer_and_dial(FILE("10", DIGITS_SHA256));
 
-    send_bytes("0123456789", 10);
+    script_send_bytes(fd, "0123456789", 10);
     shutdown(fd, SHUT_WR);
     nominate(cid);
     check_end(BS_END_DELIVERED);
@@ -164,7 +118,7 @@ START_TEST(too_much_is_an_error)
 {
     g_autofree char *cid = offer_and_dial(FILE("10", DIGITS_SHA256));
 
-    send_bytes("0123456789ab", 12);
+    script_send_bytes(fd, "0123456789ab", 12);
     nominate(cid);
     check_end(BS_END_WRONG_SIZE);
     ck_assert_str_eq(
@@ -178,7 +132,7 @@ START_TEST(too_little_is_an_error)
     g_autofree char *cid = offer_and_dial(FILE("10", DIGITS_SHA256));
 
     bs_test_hurry(20);
-    send_bytes("012345678", 9);
+    script_send_bytes(fd, "012345678", 9);
     shutdown(fd, SHUT_RDWR);
     nominate(cid);
     check_end(BS_END_CONNECTION_LOST);
@@ -190,7 +144,7 @@ START_TEST(another_file_is_damaged)
     g_autofree char *cid = offer_and_dial(FILE("10", DIGITS_SHA256));
 
     nominate(cid);
-    send_bytes("0123456780", 10);
+    script_send_bytes(fd, "0123456780", 10);
     check_end(BS_END_DAMAGED);
 }
 END_TEST
@@ -201,7 +155,7 @@ START_TEST(a_file_larger_than_any_disk_ends_with_its_connection)
 
     bs_test_hurry(20);
     nominate(cid);
-    send_bytes("0123456789", 10);
+    script_send_bytes(fd, "0123456789", 10);
     shutdown(fd, SHUT_RDWR);
     check_end(BS_END_CONNECTION_LOST);
 }
@@ -215,7 +169,7 @@ START_TEST(both_orders_of_dst_addr_are_understood)
 
     check_result("session-initiate", contents);
     ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
-    ck_assert_uint_eq(dial(dst_addr), 0);
+    ck_assert_uint_eq(script_dial(dst_addr, &fd), 0);
 }
 END_TEST
 
@@ -223,7 +177,7 @@ START_TEST(a_wrong_dst_addr_is_refused)
 {
     check_result("session-initiate", CONTENT(FILE("10", DIGITS_SHA256) TRANSPORT("")));
     ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
-    ck_assert_uint_ne(dial("0123456789012345678901234567890123456789"), 0);
+    ck_assert_uint_ne(script_dial("0123456789012345678901234567890123456789", &fd), 0);
     ck_assert_uint_eq(pair->a.ended, 0);
 }
 END_TEST
