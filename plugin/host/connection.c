@@ -197,6 +197,12 @@ bs_connection_receive_iq(BsConnection *connection, xmlnode *iq)
     return bs_endpoint_receive(connection->endpoint, iq);
 }
 
+gboolean
+bs_connection_receive_message(BsConnection *connection, xmlnode *message)
+{
+    return bs_endpoint_receive_message(connection->endpoint, message);
+}
+
 void
 bs_connection_receive_presence(BsConnection *connection, const xmlnode *presence)
 {

@@ -36,6 +36,9 @@ BsProxies *bs_connection_proxies(const BsConnection *connection);
 /* Hands in a received IQ. TRUE if it was ours and has been dealt with: nobody else must see it. */
 gboolean bs_connection_receive_iq(BsConnection *connection, xmlnode *iq);
 
+/* Hands in a received message. TRUE if it carried a file's bytes and nobody else must see it. */
+gboolean bs_connection_receive_message(BsConnection *connection, xmlnode *message);
+
 /* Hands in a received presence. */
 void bs_connection_receive_presence(BsConnection *connection, const xmlnode *presence);
 

@@ -207,6 +207,20 @@ receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const 
 }
 
 static gboolean
+receiving_message(PurpleConnection *gc, const char *type, const char *id, const char *from, const char *to,
+                  xmlnode *message, gpointer data)
+{
+    BsConnection *connection = bs_connection_find(gc);
+
+    (void)type;
+    (void)id;
+    (void)from;
+    (void)to;
+    (void)data;
+    return connection != NULL && bs_connection_receive_message(connection, message);
+}
+
+static gboolean
 receiving_presence(PurpleConnection *gc, const char *type, const char *from, xmlnode *presence, gpointer data)
 {
     BsConnection *connection = bs_connection_find(gc);
@@ -237,6 +251,8 @@ bs_prpl_hooks_install(void)
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
     purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
                                    PURPLE_CALLBACK(receiving_iq_last), NULL, PURPLE_SIGNAL_PRIORITY_HIGHEST);
+    purple_signal_connect(prpl, "jabber-receiving-message", &signal_handle,
+                          PURPLE_CALLBACK(receiving_message), NULL);
     purple_signal_connect(prpl, "jabber-receiving-presence", &signal_handle,
                           PURPLE_CALLBACK(receiving_presence), NULL);
     bs_connections_start(&connection_events);

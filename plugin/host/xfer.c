@@ -254,6 +254,10 @@ transfer_started(BsTransfer *transfer, const BsRoute *route, gpointer data)
 
     (void)transfer;
     self->route = *route;
+    /* Another connection, after one that broke. */
+    if (self->started)
+        return;
+    self->started = TRUE;
     purple_xfer_ref(xfer);
     if (self->ui_bytes != NULL)
         purple_xfer_start(xfer, -1, NULL, 0);

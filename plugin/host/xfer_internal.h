@@ -19,6 +19,7 @@ typedef struct {
     gboolean hidden;         /* sending: the UI does not know the xfer yet */
     gboolean dialog_open;    /* one of libpurple's is, and holds a reference */
     gboolean accepted;       /* receiving: by the user */
+    gboolean started;        /* bytes have begun to move */
     gboolean going_offline;  /* its connection ends, and so will the transfer */
     BsRoute route;
     char *final_name; /* receiving: where the file stands, once it does */

@@ -25,8 +25,7 @@ struct _BsSource {
     /* Reads up to `size` bytes. Returns how many; 0 at the end; -1 with `error` set when it failed, -1 with
      * `error` unset when there is nothing now: bs_pump_wake() is called when there is. */
     gssize (*read)(BsSource *source, guint8 *buffer, gsize size, GError **error);
-    /* The first byte read is byte `offset` of the file. Called once, before the first read, and only if
-     * `offset` is not 0. NULL where it cannot be done. */
+    /* The next byte read is byte `offset` of the file. NULL where it cannot be done. */
     gboolean (*seek)(BsSource *source, guint64 offset, GError **error);
     /* Frees it. Called once. */
     void (*close)(BsSource *source);
@@ -39,6 +38,8 @@ struct _BsSink {
     /* Takes up to `size` bytes. Returns how many; -1 with `error` set when it failed; -1 with `error` unset
      * when it takes none now: bs_pump_wake() is called when it does. */
     gssize (*write)(BsSink *sink, const guint8 *buffer, gsize size, GError **error);
+    /* Forgets all bytes that were written: the next one is the file's first. NULL where it cannot be done. */
+    gboolean (*restart)(BsSink *sink, GError **error);
     /* All bytes are there and agree with their hash: the file gets its name. Frees the sink, also on failure,
      * when nothing stays behind. */
     gboolean (*finish)(BsSink *sink, GError **error);

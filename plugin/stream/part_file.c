@@ -121,6 +121,17 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
     return (gssize)done;
 }
 
+static gboolean
+part_file_restart(BsSink *sink, GError **error)
+{
+    PartFile *file = (PartFile *)sink;
+
+    if (lseek(file->fd, 0, SEEK_SET) == 0 && ftruncate(file->fd, 0) == 0)
+        return TRUE;
+    set_write_error(error, errno);
+    return FALSE;
+}
+
 /* For file systems that can neither rename without replacing nor link: an empty file claims the name, and is
  * then replaced. */
 static int
@@ -297,6 +308,7 @@ bs_part_file_new(const char *target, gboolean replace, GError **error)
     int code;
 
     file->sink.write = part_file_write;
+    file->sink.restart = part_file_restart;
     file->sink.finish = part_file_finish;
     file->sink.discard = part_file_discard;
     file->fd = -1;

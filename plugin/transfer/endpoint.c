@@ -7,6 +7,7 @@
 #include "stanza/jid.h"
 #include "stanza/xml.h"
 #include "transfer/internal.h"
+#include "transport/ibb_xml.h"
 #include "transport/s5b_xml.h"
 
 /* More offers than a user could deal with are a flood (XEP-0166, 15): in all, and of one contact. */
@@ -22,7 +23,7 @@ struct _BsEndpoint {
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
-    GQueue ended;         /* char *, see session_key() */
+    GQueue ended;         /* char *, see session_key(): sessions, and streams of their transports */
     gboolean closed;
     guint references; /* one is the owner's, others are held over callbacks that may free the endpoint */
 };
@@ -111,14 +112,23 @@ has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
     return g_queue_find_custom(&endpoint->ended, key, (GCompareFunc)strcmp) != NULL;
 }
 
+static void
+remember_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
+{
+    g_queue_push_tail(&endpoint->ended, session_key(peer, sid));
+    if (g_queue_get_length(&endpoint->ended) > REMEMBERED_SESSIONS)
+        g_free(g_queue_pop_head(&endpoint->ended));
+}
+
 void
 bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
 {
+    const BsTransport *transport = transfer->transport;
+
     g_ptr_array_remove(endpoint->transfers, transfer);
-    g_queue_push_tail(&endpoint->ended,
-                      session_key(bs_transfer_peer(transfer), bs_jingle_session_sid(transfer->session)));
-    if (g_queue_get_length(&endpoint->ended) > REMEMBERED_SESSIONS)
-        g_free(g_queue_pop_head(&endpoint->ended));
+    remember_ended(endpoint, bs_transfer_peer(transfer), bs_jingle_session_sid(transfer->session));
+    if (transport != NULL && transport->class->stream_id != NULL)
+        remember_ended(endpoint, bs_transfer_peer(transfer), transport->class->stream_id(transport));
 }
 
 guint
@@ -297,7 +307,8 @@ concerns_files(BsEndpoint *endpoint, const xmlnode *jingle, const char *from)
         return is_file_description(bs_jingle_description(content));
     if (sid != NULL && (find_transfer(endpoint, sid, NULL) != NULL || has_ended(endpoint, from, sid)))
         return TRUE;
-    if (transport != NULL && g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), BS_NS_S5B) == 0)
+    if (transport != NULL &&
+        (bs_xml_is(transport, "transport", BS_NS_S5B) || bs_xml_is(transport, "transport", BS_NS_JINGLE_IBB)))
         return TRUE;
     return is_file_description(bs_jingle_description(content)) || is_file_payload(jingle);
 }
@@ -328,6 +339,54 @@ receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
     return TRUE;
 }
 
+static gboolean
+take_stanza(BsTransport *transport, const xmlnode *stanza)
+{
+    return transport != NULL && transport->class->take_stanza != NULL &&
+           transport->class->take_stanza(transport, stanza);
+}
+
+/* What a peer sent in-band before it knew of the session's end, the stream's end above all. */
+static gboolean
+receive_late_in_band(BsEndpoint *endpoint, const char *from, const xmlnode *stanza)
+{
+    BsIbbKind kind;
+    const xmlnode *element = bs_ibb_element(stanza, &kind);
+    const char *sid = element != NULL ? bs_ibb_sid(element) : NULL;
+
+    if (from == NULL || sid == NULL || !has_ended(endpoint, from, sid))
+        return FALSE;
+    if (g_strcmp0(stanza->name, "iq") != 0)
+        return TRUE;
+    if (kind == BS_IBB_CLOSE)
+        bs_iq_reply_result(endpoint->link, stanza, NULL);
+    else
+        bs_iq_reply_error(endpoint->link, stanza, "cancel", "item-not-found", NULL, NULL);
+    return TRUE;
+}
+
+/* A stanza of a transport's own. */
+static gboolean
+receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
+{
+    const char *from = bs_jingle_attrib(stanza, "from");
+
+    for (guint i = 0; from != NULL && i < endpoint->transfers->len; i++) {
+        const BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
+
+        if (bs_jid_equal(bs_transfer_peer(transfer), from) && take_stanza(transfer->transport, stanza))
+            return TRUE;
+    }
+    return receive_late_in_band(endpoint, from, stanza);
+}
+
+gboolean
+bs_endpoint_receive_message(BsEndpoint *endpoint, xmlnode *message)
+{
+    return g_strcmp0(bs_jingle_attrib(message, "type"), "error") != 0 &&
+           receive_for_transport(endpoint, message);
+}
+
 gboolean
 bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq)
 {
@@ -338,7 +397,7 @@ bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq)
     if (g_strcmp0(bs_jingle_attrib(iq, "type"), "set") != 0)
         return FALSE;
     jingle = bs_jingle_element(iq);
-    return jingle != NULL && receive_jingle(endpoint, iq, jingle);
+    return jingle != NULL ? receive_jingle(endpoint, iq, jingle) : receive_for_transport(endpoint, iq);
 }
 
 const char *const *
@@ -350,6 +409,7 @@ bs_endpoint_features(void)
         "urn:xmpp:jingle:apps:file-transfer:4",
         "urn:xmpp:jingle:apps:file-transfer:3",
         BS_NS_S5B,
+        BS_NS_JINGLE_IBB,
         "urn:xmpp:hashes:2",
         "urn:xmpp:hash-function-text-names:sha-1",
         "urn:xmpp:hash-function-text-names:sha-256",

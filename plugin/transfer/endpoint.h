@@ -30,6 +30,10 @@ void bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies);
  * the endpoint. NULL is allowed. */
 void bs_endpoint_free(BsEndpoint *endpoint);
 
+/* Hands in a received message. TRUE if it carried a file's bytes (XEP-0047, 3), and nobody else must see it.
+ */
+gboolean bs_endpoint_receive_message(BsEndpoint *endpoint, xmlnode *message);
+
 /* Hands in a received IQ. TRUE if it was an answer to us, or a request that is ours to answer, and has been
  * answered: nobody else must see it. FALSE for all else, other people's Jingle included. */
 gboolean bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq);
@@ -41,8 +45,8 @@ void bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer);
 /* How many transfers are running or waiting. */
 guint bs_endpoint_transfers(const BsEndpoint *endpoint);
 
-/* The features to announce in disco#info, NULL-terminated, static (XEP-0234, 11; XEP-0260, 5; XEP-0300, 5).
- */
+/* The features to announce in disco#info, NULL-terminated, static (XEP-0234, 11; XEP-0260, 5; XEP-0261, 4;
+ * XEP-0300, 5). */
 const char *const *bs_endpoint_features(void);
 
 #endif

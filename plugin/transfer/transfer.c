@@ -7,14 +7,11 @@
 #include "log.h"
 #include "timer.h"
 #include "transfer/internal.h"
-#include "transport/s5b.h"
 
 /* How long an offer waits for the peer's user. */
 #define OFFER_DEADLINE_MS (60 * 60 * 1000)
 /* How long an offer rings here: longer than any peer is known to wait. */
 #define RINGING_DEADLINE_MS (4 * OFFER_DEADLINE_MS)
-/* After S5B failed, how long the initiator has to end the session or to propose something else. */
-#define RESPONDER_WAIT_MS 20000
 /* A peer that goes offline may be back at once (XEP-0166, 6.9). */
 #define UNAVAILABLE_WAIT_MS 8000
 
@@ -33,9 +30,7 @@ let_go(BsTransfer *transfer)
     bs_timer_clear(&transfer->timer);
     bs_timer_clear(&transfer->unavailable_timer);
     g_clear_pointer(&transfer->pump, bs_pump_free);
-    if (transfer->transport != NULL)
-        transfer->transport->class->free(transfer->transport);
-    transfer->transport = NULL;
+    bs_transfer_free_transports(transfer);
     bs_jingle_session_settled(transfer->session);
 }
 
@@ -83,84 +78,6 @@ bs_transfer_terminate(BsTransfer *transfer, BsJingleReason jingle_reason, const 
 {
     tell_peer(transfer, jingle_reason, specific);
     bs_transfer_finish(transfer, reason, detail);
-}
-
-static gboolean
-no_word_of_the_peer(gpointer data)
-{
-    BsTransfer *transfer = data;
-
-    transfer->timer = 0;
-    bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, transfer->lost_reason, NULL);
-    return FALSE;
-}
-
-void
-bs_transfer_lose(BsTransfer *transfer, BsEndReason reason, guint milliseconds)
-{
-    if (transfer->session_over) {
-        bs_transfer_finish(transfer, reason, NULL);
-        return;
-    }
-    transfer->state = TRANSFER_LOST;
-    transfer->lost_reason = reason;
-    g_clear_pointer(&transfer->pump, bs_pump_free);
-    bs_transfer_set_timer(transfer, milliseconds, no_word_of_the_peer);
-}
-
-static void
-send_transport_info(xmlnode *transport, gpointer data)
-{
-    BsTransfer *transfer = data;
-
-    bs_jingle_session_transport_info(transfer->session, transport);
-}
-
-static void
-transport_connected(int fd, const BsRoute *route, gpointer data)
-{
-    bs_transfer_move(data, fd, route);
-}
-
-static void
-transport_failed(gpointer data)
-{
-    BsTransfer *transfer = data;
-
-    if (bs_jingle_session_is_initiator(transfer->session))
-        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_NO_ROUTE, NULL);
-    else
-        bs_transfer_lose(transfer, BS_END_NO_ROUTE, RESPONDER_WAIT_MS);
-}
-
-static const BsTransportEvents transport_events = {
-    .send_info = send_transport_info,
-    .connected = transport_connected,
-    .failed = transport_failed,
-};
-
-static void
-make_transport(BsTransfer *transfer)
-{
-    BsTransportContext context = {
-        .id = transfer->id,
-        .link = bs_endpoint_link(transfer->endpoint),
-        .account = bs_endpoint_account(transfer->endpoint),
-        .proxies = bs_endpoint_proxies(transfer->endpoint),
-        .own_jid = transfer->own_jid,
-        .peer_jid = bs_jingle_session_peer(transfer->session),
-        .initiator = bs_jingle_session_is_initiator(transfer->session),
-    };
-
-    transfer->transport = bs_s5b_new(&context, &transport_events, transfer);
-}
-
-void
-bs_transfer_connect(BsTransfer *transfer)
-{
-    transfer->state = TRANSFER_CONNECTING;
-    bs_transfer_set_timer(transfer, 0, NULL);
-    transfer->transport->class->start(transfer->transport);
 }
 
 static BsTransfer *
@@ -214,9 +131,8 @@ bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *off
     transfer->session =
         bs_jingle_session_new(link, peer, "a-file-offer", bs_transfer_jingle_events(), transfer);
     bs_transfer_watch(transfer, events, data);
-    make_transport(transfer);
     log_file(transfer, "offered to");
-    transport = transfer->transport->class->describe(transfer->transport);
+    transport = bs_transfer_offer_transport(transfer);
     bs_transfer_set_timer(transfer, OFFER_DEADLINE_MS, nobody_accepted);
     bs_jingle_session_initiate(transfer->session, bs_jingle_file_build(transfer->version, offer), transport);
     return transfer;
@@ -240,15 +156,6 @@ bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session)
 {
     transfer->session = session;
     log_file(transfer, "offered by");
-}
-
-BsTransportVerdict
-bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description)
-{
-    make_transport(transfer);
-    if (g_strcmp0(xmlnode_get_namespace((xmlnode *)description), transfer->transport->class->xmlns) != 0)
-        return BS_TRANSPORT_UNSUPPORTED;
-    return transfer->transport->class->take_description(transfer->transport, description);
 }
 
 void

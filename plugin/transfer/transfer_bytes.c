@@ -6,8 +6,6 @@
 #include "socks5/negotiation.h"
 #include "transfer/internal.h"
 
-/* After the connection broke, how long the peer has to say why. */
-#define WORD_WAIT_MS 3000
 /* How long a hash that was promised, or only might come, is waited for. */
 #define PROMISED_HASH_WAIT_MS 5000
 #define LATE_HASH_WAIT_MS 2000
@@ -128,10 +126,8 @@ pump_failed(BsTransfer *transfer, const GError *error)
     switch ((BsStreamError)error->code) {
     case BS_STREAM_ERROR_PEER_CLOSED:
     case BS_STREAM_ERROR_CONNECTION:
-        bs_transfer_lose(transfer, BS_END_CONNECTION_LOST, WORD_WAIT_MS);
-        break;
     case BS_STREAM_ERROR_STALLED:
-        bs_transfer_terminate(transfer, BS_JINGLE_TIMEOUT, NULL, BS_END_CONNECTION_LOST, error->message);
+        bs_transfer_lose(transfer);
         break;
     case BS_STREAM_ERROR_TOO_MUCH:
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_WRONG_SIZE, NULL);
@@ -265,20 +261,32 @@ start_receiving(BsTransfer *transfer, int fd)
                                      hashes_to_compute(transfer->offer), &pump_events, transfer);
 }
 
+/* Over a new connection the bytes begin with the first one that was asked for, whatever has moved before. */
+static gboolean
+go_to_beginning(BsTransfer *transfer, GError **error)
+{
+    guint64 offset = transfer->offer->range_offset;
+
+    if (transfer->incoming)
+        return !transfer->begun || transfer->sink->restart(transfer->sink, error);
+    return (!transfer->begun && offset == 0) || transfer->source->seek(transfer->source, offset, error);
+}
+
 void
 bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
 {
     g_autoptr(GError) error = NULL;
 
     transfer->state = TRANSFER_MOVING;
+    transfer->route = *route;
     bs_jingle_session_settled(transfer->session);
-    if (!transfer->incoming && transfer->offer->range_offset > 0 &&
-        !transfer->source->seek(transfer->source, transfer->offer->range_offset, &error)) {
+    if (!go_to_beginning(transfer, &error)) {
         bs_socket_close(fd);
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
                               error->message);
         return;
     }
+    transfer->begun = TRUE;
     if (transfer->incoming)
         start_receiving(transfer, fd);
     else

@@ -64,9 +64,37 @@ session_transport_info(BsJingleSession *session, const xmlnode *transport, gpoin
     BsTransfer *transfer = data;
 
     (void)session;
-    if (transfer->transport == NULL)
+    /* Late news of a transport that has been replaced. */
+    if (g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) != 0)
         return BS_JINGLE_ACK;
     return answer_for(transfer->transport->class->take_info(transfer->transport, transport));
+}
+
+static BsJingleAnswer
+session_transport_replace(BsJingleSession *session, const xmlnode *transport, gpointer data)
+{
+    (void)session;
+    return bs_transfer_take_proposal(data, transport);
+}
+
+static BsJingleAnswer
+session_transport_accepted(BsJingleSession *session, const xmlnode *transport, gpointer data)
+{
+    BsTransfer *transfer = data;
+    BsTransportVerdict verdict = bs_transfer_take_accepted(transfer, transport);
+
+    (void)session;
+    if (verdict != BS_TRANSPORT_OK)
+        return BS_JINGLE_BAD_REQUEST;
+    transfer->took = TOOK_ACCEPTED_PROPOSAL;
+    return BS_JINGLE_ACK;
+}
+
+static void
+session_transport_rejected(BsJingleSession *session, gpointer data)
+{
+    (void)session;
+    bs_transfer_proposal_rejected(data);
 }
 
 static BsJingleAnswer
@@ -115,6 +143,16 @@ session_proceed(BsJingleSession *session, gpointer data)
     case TOOK_ACCEPT_OF_OTHER_TRANSPORT:
         bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
         break;
+    case TOOK_PROPOSAL:
+        bs_transfer_accept_proposal(transfer);
+        break;
+    case TOOK_UNUSABLE_PROPOSAL:
+        bs_log(transfer->id, "the peer proposes another transport, which is of no use");
+        bs_jingle_session_transport_reject(transfer->session);
+        break;
+    case TOOK_ACCEPTED_PROPOSAL:
+        bs_transfer_use_accepted(transfer);
+        break;
     case TOOK_CHECKSUM:
         bs_log(transfer->id, "the peer sent the file's hash");
         if (transfer->state == TRANSFER_VERIFYING)
@@ -150,7 +188,8 @@ ended_by_error(BsTransfer *transfer, const char *error)
 static void
 ended_with_success(BsTransfer *transfer)
 {
-    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_LOST) {
+    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_LOST &&
+        transfer->state != TRANSFER_REPLACING) {
         transfer->session_over = TRUE;
         if (transfer->state == TRANSFER_VERIFYING)
             bs_transfer_verify(transfer, TRUE);
@@ -176,8 +215,7 @@ end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
         return BS_END_UNSUPPORTED;
     case BS_JINGLE_CONNECTIVITY_ERROR:
     case BS_JINGLE_FAILED_TRANSPORT:
-        return transfer->pump == NULL && transfer->state != TRANSFER_LOST ? BS_END_NO_ROUTE
-                                                                          : BS_END_CONNECTION_LOST;
+        return transfer->begun ? BS_END_CONNECTION_LOST : BS_END_NO_ROUTE;
     case BS_JINGLE_MEDIA_ERROR:
         return transfer->state == TRANSFER_CONFIRMING ? BS_END_DAMAGED : BS_END_PEER_FAILED;
     case BS_JINGLE_TIMEOUT:
@@ -211,7 +249,8 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
         return;
     }
     end = end_reason_for(transfer, reason);
-    if (transfer->state == TRANSFER_LOST && end == BS_END_CONNECTION_LOST)
+    if ((transfer->state == TRANSFER_LOST || transfer->state == TRANSFER_REPLACING) &&
+        end == BS_END_CONNECTION_LOST)
         end = transfer->lost_reason;
     bs_transfer_finish(transfer, end, NULL);
 }
@@ -220,6 +259,9 @@ static const BsJingleEvents jingle_events = {
     .accepted = session_accepted,
     .transport_info = session_transport_info,
     .session_info = session_info,
+    .transport_replace = session_transport_replace,
+    .transport_accepted = session_transport_accepted,
+    .transport_rejected = session_transport_rejected,
     .proceed = session_proceed,
     .ended = session_ended,
 };

@@ -46,6 +46,7 @@ typedef struct {
 
     IbbState state;
     char *sid;
+    gboolean described; /* we have told the peer of it */
     guint block_size;
     char *open_id; /* of the stanza with which the peer opened it */
     int fd;        /* our end; -1 before and after */
@@ -326,6 +327,7 @@ ibb_describe(BsTransport *transport)
 {
     BsIbb *ibb = (BsIbb *)transport;
 
+    ibb->described = TRUE;
     return bs_ibb_build_transport(ibb->sid, ibb->block_size);
 }
 
@@ -338,7 +340,7 @@ ibb_take_description(BsTransport *transport, const xmlnode *description)
 
     if (sid == NULL || size == 0)
         return BS_TRANSPORT_BAD;
-    if (ibb->context.initiator && strcmp(sid, ibb->sid) != 0)
+    if (ibb->described && strcmp(sid, ibb->sid) != 0)
         return BS_TRANSPORT_BAD;
     g_free(ibb->sid);
     ibb->sid = g_strdup(sid);

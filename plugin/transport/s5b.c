@@ -72,14 +72,24 @@ add_proxies(BsS5b *s5b)
     }
 }
 
+static void
+drop_avoided(BsS5b *s5b)
+{
+    for (guint i = s5b->own_candidates->len; i-- > 0;)
+        if (bs_s5b_is_avoided(s5b, g_ptr_array_index(s5b->own_candidates, i)))
+            g_ptr_array_remove_index(s5b->own_candidates, i);
+}
+
 static xmlnode *
 s5b_describe(BsTransport *transport)
 {
     BsS5b *s5b = (BsS5b *)transport;
     g_autofree char *dst_addr = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
 
+    s5b->described = TRUE;
     listen_and_gather(s5b, dst_addr);
     add_proxies(s5b);
+    drop_avoided(s5b);
     for (guint i = 0; i < s5b->own_candidates->len; i++) {
         const BsCandidate *candidate = g_ptr_array_index(s5b->own_candidates, i);
 
@@ -99,7 +109,7 @@ s5b_take_description(BsTransport *transport, const xmlnode *description)
         return BS_TRANSPORT_BAD;
     if (bs_s5b_is_udp(description))
         return BS_TRANSPORT_UNSUPPORTED;
-    if (s5b->context.initiator && strcmp(message->sid, s5b->sid) != 0)
+    if (s5b->described && strcmp(message->sid, s5b->sid) != 0)
         return BS_TRANSPORT_BAD;
     g_free(s5b->sid);
     s5b->sid = g_steal_pointer(&message->sid);

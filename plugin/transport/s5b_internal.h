@@ -27,6 +27,7 @@ typedef struct {
 
     S5bState state;
     char *sid;
+    gboolean described; /* we have told the peer of it */
     char *peer_dstaddr;
     GPtrArray *own_addresses;
     GPtrArray *own_candidates;
@@ -58,6 +59,9 @@ void bs_s5b_race_fail(BsS5b *s5b, const char *why);
 
 /* Candidates of the peer's: its description's, and what it sends afterwards. */
 void bs_s5b_race_add(BsS5b *s5b, const GPtrArray *candidates);
+
+/* TRUE for the candidate that proved to be a dead end. */
+gboolean bs_s5b_is_avoided(const BsS5b *s5b, const BsCandidate *candidate);
 
 /* The peer connected to our `local_address`: `fd` (taken). A BsListenerAccepted; `data` is the BsS5b. */
 void bs_s5b_race_accepted(int fd, const char *local_address, gpointer data);

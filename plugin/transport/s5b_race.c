@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "socks5/ip_address.h"
 #include "socks5/negotiation.h"
 #include "timer.h"
 #include "transport/s5b_internal.h"
@@ -143,11 +144,22 @@ bs_s5b_race_accepted(int fd, const char *local_address, gpointer data)
         bs_s5b_use_their_choice(s5b);
 }
 
+gboolean
+bs_s5b_is_avoided(const BsS5b *s5b, const BsCandidate *candidate)
+{
+    const BsRoute *avoided = s5b->context.avoided;
+
+    return avoided != NULL && candidate->port == avoided->port &&
+           bs_ip_same_host(candidate->host, avoided->host);
+}
+
 static void
 dial_candidate(BsS5b *s5b, const BsCandidate *candidate)
 {
     const char *refusal = bs_candidate_refusal(candidate, s5b->peer_candidates, s5b->own_addresses);
 
+    if (bs_s5b_is_avoided(s5b, candidate))
+        refusal = "it was a dead end before";
     if (refusal != NULL)
         bs_log(s5b->context.id, "the peer's %s port %u is not dialled: %s", candidate->host, candidate->port,
                refusal);

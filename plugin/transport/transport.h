@@ -22,7 +22,8 @@ typedef struct {
     BsProxies *proxies;     /* to be offered; NULL: none */
     const char *own_jid;
     const char *peer_jid;
-    gboolean initiator; /* we are the initiator of the Jingle session */
+    gboolean initiator;     /* we are the initiator of the Jingle session */
+    const BsRoute *avoided; /* a way that has proved to be a dead end; NULL: none */
 } BsTransportContext;
 
 /* News from below. `send_info` may come from inside take_info(); all others come from the event loop. */
@@ -57,11 +58,11 @@ struct _BsTransportClass {
     BsTransportVerdict (*take_info)(BsTransport *transport, const xmlnode *info);
     /* Both descriptions have been exchanged: makes the connection. */
     void (*start)(BsTransport *transport);
-    /* A stanza of the peer's, other than Jingle, whose payload may be the transport's: an IQ of type set, or a
-     * message. TRUE if it is, and was dealt with and answered; the transport may be gone then. NULL where
+    /* A stanza of the peer's, other than Jingle, whose payload may be the transport's: an IQ of type set, or
+     * a message. TRUE if it is, and was dealt with and answered; the transport may be gone then. NULL where
      * there are none. */
     gboolean (*take_stanza)(BsTransport *transport, const xmlnode *stanza);
-    /* The id in such stanzas, owned by the transport. NULL where there are none. */
+    /* The name of the stream in such stanzas, owned by the transport. NULL where there are none. */
     const char *(*stream_id)(const BsTransport *transport);
     /* Ends it at any moment, without an event. */
     void (*free)(BsTransport *transport);

@@ -87,6 +87,16 @@ sink_write(BsSink *base, const guint8 *buffer, gsize size, GError **error)
 }
 
 static gboolean
+sink_restart(BsSink *base, GError **error)
+{
+    Side *side = ((TestSink *)base)->side;
+
+    (void)error;
+    g_byte_array_set_size(side->received, 0);
+    return TRUE;
+}
+
+static gboolean
 sink_finish(BsSink *base, GError **error)
 {
     Side *side = ((TestSink *)base)->side;
@@ -113,6 +123,7 @@ sink_new(Side *side)
     TestSink *sink = g_new0(TestSink, 1);
 
     sink->base.write = sink_write;
+    sink->base.restart = sink_restart;
     sink->base.finish = sink_finish;
     sink->base.discard = sink_discard;
     sink->side = side;

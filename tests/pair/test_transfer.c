@@ -112,9 +112,30 @@ START_TEST(sender_dials_receiver)
 }
 END_TEST
 
-START_TEST(says_when_there_is_no_route)
+START_TEST(goes_in_band_when_there_is_no_other_route)
 {
     pair->filter = nobody_can_listen;
+    pair_offer(&pair->a, "file", 100000);
+    check_delivered(&pair->a, &pair->b, 100000);
+    ck_assert(pair->a.route.in_band && pair->b.route.in_band);
+}
+END_TEST
+
+/* A peer without in-band bytes. */
+static StanzaFate
+nobody_can_go_in_band(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
+{
+    xmlnode *jingle = xmlnode_get_child(stanza, "jingle");
+
+    nobody_can_listen(the_pair, number, from, stanza);
+    if (jingle != NULL && g_strcmp0(xmlnode_get_attrib(jingle, "action"), "transport-accept") == 0)
+        xmlnode_set_attrib(jingle, "action", "transport-reject");
+    return FATE_ARRIVES;
+}
+
+START_TEST(says_when_there_is_no_route)
+{
+    pair->filter = nobody_can_go_in_band;
     pair_offer(&pair->a, "file", 1000);
     ck_assert(pair_settle(pair));
     ck_assert_int_eq(pair->a.reason, BS_END_NO_ROUTE);
@@ -397,6 +418,7 @@ main(void)
     tcase_add_test(tcase, delivers_from_the_other_side);
     tcase_add_test(tcase, receiver_dials_sender);
     tcase_add_test(tcase, sender_dials_receiver);
+    tcase_add_test(tcase, goes_in_band_when_there_is_no_other_route);
     tcase_add_test(tcase, says_when_there_is_no_route);
     tcase_add_test(tcase, ten_at_once);
     tcase_add_test(tcase, is_declined);
