@@ -8,4 +8,7 @@
 /* The translation of `text`, static. */
 #define _(text) dgettext(GETTEXT_PACKAGE, text)
 
+/* Marks `text`, in a table, to be translated by _() where it is used. */
+#define N_(text) text
+
 #endif

@@ -8,6 +8,7 @@
 
 #include "host/prpl_hooks.h"
 #include "i18n.h"
+#include "preferences.h"
 
 #define PLUGIN_ID "core-bytestreams"
 
@@ -27,6 +28,7 @@ static gboolean
 plugin_load(PurplePlugin *plugin)
 {
     stay_mapped(plugin);
+    bs_preferences_register();
     return bs_prpl_hooks_install();
 }
 
@@ -58,6 +60,7 @@ init_plugin(PurplePlugin *plugin)
     (void)plugin;
     bindtextdomain(GETTEXT_PACKAGE, LOCALEDIR);
     bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
+    info.prefs_info = bs_preferences_page();
     info.name = _("Bidirectional File Transfer");
     info.summary = _("Sends and receives files over XMPP, whichever of the two computers can be reached.");
     info.description =

@@ -4,6 +4,7 @@
 #include <account.h>
 #include <signals.h>
 
+#include "host/disclosure.h"
 #include "log.h"
 #include "stanza/jid.h"
 
@@ -61,6 +62,7 @@ connection_new(PurpleConnection *gc)
     connection->endpoint =
         bs_endpoint_new(connection->link, connection->account, &endpoint_events, connection);
     bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
+    bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
     return connection;
 }
 

@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "socks5/negotiation.h"
+#include "socks5/user_proxy.h"
 #include "timer.h"
 
 #define DEADLINE_MS 10000
@@ -22,7 +23,8 @@ struct _BsAttempt {
     PurpleProxyConnectData *dialling;
     BsNegotiation *negotiation;
     guint deadline;
-    gint64 begun; /* microseconds */
+    gint64 begun;        /* microseconds */
+    const char *refusal; /* why nothing is dialled after all */
     gboolean over;
     BsAttemptDone done;
     gpointer data;
@@ -150,15 +152,31 @@ set_deadline(BsAttempt *attempt, const PurpleProxyInfo *settings)
 }
 
 static gboolean
+refused(gpointer data)
+{
+    BsAttempt *attempt = data;
+
+    attempt->deadline = 0;
+    fail(attempt, attempt->refusal);
+    return FALSE;
+}
+
+static gboolean
 dial(BsAttempt *attempt)
 {
     PurpleProxyInfo *settings = purple_proxy_get_setup(attempt->account);
+    g_autofree char *host = bs_user_proxy_host(settings, attempt->candidate->host);
 
     if (!are_usable(settings))
         return FALSE;
+    attempt->refusal = bs_user_proxy_refusal(settings, attempt->candidate->host, attempt->candidate->port);
+    if (attempt->refusal != NULL) {
+        attempt->deadline = purple_timeout_add(0, refused, attempt);
+        return TRUE;
+    }
     set_deadline(attempt, settings);
-    attempt->dialling = purple_proxy_connect(attempt, attempt->account, attempt->candidate->host,
-                                             attempt->candidate->port, dialled, attempt);
+    attempt->dialling =
+        purple_proxy_connect(attempt, attempt->account, host, attempt->candidate->port, dialled, attempt);
     return attempt->dialling != NULL;
 }
 

@@ -183,6 +183,8 @@ loopback_refusal(const BsCandidate *candidate, const GPtrArray *peer_candidates,
 {
     gboolean has_address = FALSE;
 
+    if (own_addresses == NULL)
+        return "loopback, which would be the user's proxy itself";
     for (guint i = 0; i < own_addresses->len; i++) {
         BsIpAddress own;
 
@@ -202,6 +204,8 @@ loopback_refusal(const BsCandidate *candidate, const GPtrArray *peer_candidates,
 static const char *
 link_local_refusal(const BsIpAddress *address, const GPtrArray *own_addresses)
 {
+    if (own_addresses == NULL)
+        return "a link-local address, which would be a neighbour of the user's proxy";
     if (address->is_ipv6)
         return address->scope[0] != '\0' ? NULL : "a link-local address without a scope";
     for (guint i = 0; i < own_addresses->len; i++) {

@@ -65,7 +65,8 @@ void bs_candidates_sort(GPtrArray *candidates);
  * unless one of our own addresses stands among `peer_candidates` as well (the peer is on this machine) or we
  * have none but loopback; IPv6 link-local without a scope, IPv4 link-local unless we have such an address; a
  * name that is no legal host name, or that the resolver would take for an address ("127.1"). An IPv4 address
- * mapped into IPv6 counts as that address. */
+ * mapped into IPv6 counts as that address. Without `own_addresses` (NULL) it is another machine that will
+ * connect, the user's proxy: no loopback or link-local address may be dialled then. */
 const char *bs_candidate_refusal(const BsCandidate *candidate, const GPtrArray *peer_candidates,
                                  const GPtrArray *own_addresses);
 

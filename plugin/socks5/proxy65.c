@@ -382,6 +382,18 @@ bs_proxies_gather(BsProxies *proxies, gboolean initiator)
     return candidates;
 }
 
+gboolean
+bs_proxies_know(const BsProxies *proxies, const char *host, guint16 port)
+{
+    for (guint i = 0; i < proxies->list->len; i++) {
+        const BsCandidate *known = ((const Proxy *)g_ptr_array_index(proxies->list, i))->candidate;
+
+        if (known != NULL && known->port == port && bs_ip_same_host(known->host, host))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 void
 bs_proxies_set_aside(BsProxies *proxies, const char *jid, const char *why)
 {

@@ -34,6 +34,9 @@ void bs_proxies_freshen(BsProxies *proxies);
  */
 GPtrArray *bs_proxies_gather(BsProxies *proxies, gboolean initiator);
 
+/* TRUE if a proxy, whether or not it works, has named this place as its address when we asked it. */
+gboolean bs_proxies_know(const BsProxies *proxies, const char *host, guint16 port);
+
 /* The proxy with this JID failed when it was needed: it is not offered until it has been tried again, 10
  * minutes later. */
 void bs_proxies_set_aside(BsProxies *proxies, const char *jid, const char *why);

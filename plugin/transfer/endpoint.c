@@ -20,6 +20,7 @@ struct _BsEndpoint {
     BsIqLink *link;
     PurpleAccount *account;
     BsProxies *proxies;
+    BsDisclosurePolicy disclosure;
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
@@ -87,6 +88,18 @@ BsProxies *
 bs_endpoint_proxies(BsEndpoint *endpoint)
 {
     return endpoint->proxies;
+}
+
+void
+bs_endpoint_set_disclosure(BsEndpoint *endpoint, BsDisclosurePolicy policy)
+{
+    endpoint->disclosure = policy;
+}
+
+BsDisclosurePolicy
+bs_endpoint_disclosure(const BsEndpoint *endpoint)
+{
+    return endpoint->disclosure;
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "socks5/proxy65.h"
 #include "stanza/iq.h"
+#include "transport/transport.h"
 
 typedef struct _BsEndpoint BsEndpoint;
 typedef struct _BsTransfer BsTransfer;
@@ -25,6 +26,9 @@ BsEndpoint *bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndp
 /* From now on `proxies` (borrowed; they must outlive the endpoint) are offered in every transfer; none are
  * before. */
 void bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies);
+
+/* From now on transfers ask `policy` what their peers may learn; before, everybody is told our addresses. */
+void bs_endpoint_set_disclosure(BsEndpoint *endpoint, BsDisclosurePolicy policy);
 
 /* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
  * the endpoint. NULL is allowed. */

@@ -98,6 +98,7 @@ new_transport(BsTransfer *transfer, const char *xmlns)
         .link = bs_endpoint_link(transfer->endpoint),
         .account = bs_endpoint_account(transfer->endpoint),
         .proxies = bs_endpoint_proxies(transfer->endpoint),
+        .disclosure = bs_endpoint_disclosure(transfer->endpoint),
         .own_jid = transfer->own_jid,
         .peer_jid = bs_jingle_session_peer(transfer->session),
         .initiator = bs_jingle_session_is_initiator(transfer->session),

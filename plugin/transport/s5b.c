@@ -42,7 +42,6 @@ listen_and_gather(BsS5b *s5b, const char *dst_addr)
     g_autofree char *other = bs_dst_addr(s5b->sid, s5b->context.peer_jid, s5b->context.own_jid);
     g_autoptr(GError) error = NULL;
 
-    s5b->own_addresses = bs_local_addresses();
     s5b->ticket = bs_listener_expect(s5b->context.id, dst_addr, shares_our_port(s5b) ? NULL : other,
                                      bs_s5b_race_accepted, s5b, &error);
     if (s5b->ticket == NULL) {
@@ -80,6 +79,23 @@ drop_avoided(BsS5b *s5b)
             g_ptr_array_remove_index(s5b->own_candidates, i);
 }
 
+static void
+decide_disclosure(BsS5b *s5b)
+{
+    if (s5b->context.disclosure != NULL)
+        s5b->disclosure = s5b->context.disclosure(s5b->context.account, s5b->context.peer_jid);
+    switch (s5b->disclosure) {
+    case BS_DISCLOSE_ADDRESSES:
+        break;
+    case BS_DISCLOSE_USER_PROXY:
+        bs_log(s5b->context.id, "the account has a proxy: no address is told, and all is dialled through it");
+        break;
+    case BS_DISCLOSE_NOTHING:
+        bs_log(s5b->context.id, "this peer is told no address: only proxies of ours are used");
+        break;
+    }
+}
+
 static xmlnode *
 s5b_describe(BsTransport *transport)
 {
@@ -87,7 +103,11 @@ s5b_describe(BsTransport *transport)
     g_autofree char *dst_addr = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
 
     s5b->described = TRUE;
-    listen_and_gather(s5b, dst_addr);
+    decide_disclosure(s5b);
+    if (s5b->disclosure != BS_DISCLOSE_USER_PROXY)
+        s5b->own_addresses = bs_local_addresses();
+    if (s5b->disclosure == BS_DISCLOSE_ADDRESSES)
+        listen_and_gather(s5b, dst_addr);
     add_proxies(s5b);
     drop_avoided(s5b);
     for (guint i = 0; i < s5b->own_candidates->len; i++) {

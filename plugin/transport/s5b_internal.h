@@ -26,10 +26,11 @@ typedef struct {
     gpointer data;
 
     S5bState state;
+    BsDisclosure disclosure; /* as it was when we described ourselves */
     char *sid;
     gboolean described; /* we have told the peer of it */
     char *peer_dstaddr;
-    GPtrArray *own_addresses;
+    GPtrArray *own_addresses; /* NULL where they are not those that a connection comes from */
     GPtrArray *own_candidates;
     GPtrArray *peer_candidates;
     BsListenerTicket *ticket;

@@ -125,7 +125,9 @@ exhausted(BsConnector *connector, gpointer data)
     (void)connector;
     if (s5b->state != S5B_DIALLING || s5b->our_report.kind != BS_REPORT_NONE)
         return;
-    if (s5b->peer_candidates->len > 0 || s5b->their_report.kind == BS_REPORT_USED)
+    /* Where we dial proxies of ours only, candidates that may still come are not worth waiting for. */
+    if (s5b->peer_candidates->len > 0 || s5b->their_report.kind == BS_REPORT_USED ||
+        s5b->disclosure == BS_DISCLOSE_NOTHING)
         report(s5b, BS_REPORT_ERROR);
     else if (s5b->step_timer == 0)
         s5b->step_timer = purple_timeout_add(TRICKLE_WAIT_MS, waited_long_enough, s5b);
@@ -153,10 +155,24 @@ bs_s5b_is_avoided(const BsS5b *s5b, const BsCandidate *candidate)
            bs_ip_same_host(candidate->host, avoided->host);
 }
 
+/* What the peer calls a proxy may be a machine of its own, and whoever is dialled learns our address. So
+ * where that is not to be told, only a proxy is dialled that our own server or the user named to us before,
+ * at the very place that it named itself; a JID alone proves nothing, as the peer can write down any. */
+static const char *
+refusal_of(const BsS5b *s5b, const BsCandidate *candidate)
+{
+    gboolean is_known = candidate->type == BS_CANDIDATE_PROXY && s5b->context.proxies != NULL &&
+                        bs_proxies_know(s5b->context.proxies, candidate->host, candidate->port);
+
+    if (s5b->disclosure == BS_DISCLOSE_NOTHING && !is_known)
+        return "it would learn our address";
+    return bs_candidate_refusal(candidate, s5b->peer_candidates, s5b->own_addresses);
+}
+
 static void
 dial_candidate(BsS5b *s5b, const BsCandidate *candidate)
 {
-    const char *refusal = bs_candidate_refusal(candidate, s5b->peer_candidates, s5b->own_addresses);
+    const char *refusal = refusal_of(s5b, candidate);
 
     if (bs_s5b_is_avoided(s5b, candidate))
         refusal = "it was a dead end before";

@@ -14,12 +14,26 @@
 typedef struct _BsTransport BsTransport;
 typedef struct _BsTransportClass BsTransportClass;
 
+/* What a peer may learn of where we are; what comes later is stricter. */
+typedef enum {
+    /* This machine's addresses. */
+    BS_DISCLOSE_ADDRESSES,
+    /* Only the proxy in the account's settings: what is dialled goes through it, and nothing can come in. */
+    BS_DISCLOSE_USER_PROXY,
+    /* Nothing: connections lead only to proxies (XEP-0065) that we have found ourselves. */
+    BS_DISCLOSE_NOTHING,
+} BsDisclosure;
+
+/* What the full JID `peer` may learn from a transfer with `account`, at this moment. */
+typedef BsDisclosure (*BsDisclosurePolicy)(PurpleAccount *account, const char *peer);
+
 /* Who talks to whom. All is borrowed and outlives the transport. */
 typedef struct {
     const char *id; /* the transfer's, for the debug window */
     BsIqLink *link;
-    PurpleAccount *account; /* whose proxy settings apply to what is dialled; NULL: the global ones */
-    BsProxies *proxies;     /* to be offered; NULL: none */
+    PurpleAccount *account;        /* whose proxy settings apply to what is dialled; NULL: the global ones */
+    BsProxies *proxies;            /* to be offered; NULL: none */
+    BsDisclosurePolicy disclosure; /* asked when the transport describes itself; NULL: addresses */
     const char *own_jid;
     const char *peer_jid;
     gboolean initiator;     /* we are the initiator of the Jingle session */
