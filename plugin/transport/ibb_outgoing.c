@@ -84,12 +84,14 @@ watch_socket(BsIbbOutgoing *outgoing)
         outgoing->watch = purple_input_add(outgoing->fd, PURPLE_INPUT_READ, socket_ready, outgoing);
 }
 
-/* The object may be gone afterwards. */
+/* All blocks are gone afterwards, and perhaps the object. */
 static void
 break_stream(BsIbbOutgoing *outgoing, const char *why)
 {
     unwatch(outgoing);
     bs_timer_clear(&outgoing->pause);
+    g_queue_clear_full(&outgoing->blocks, block_free);
+    outgoing->outstanding = 0;
     outgoing->ended = TRUE;
     outgoing->events->broken(why, outgoing->data);
 }
@@ -128,7 +130,7 @@ go_back(BsIbbOutgoing *outgoing)
     guint pause = bs_ibb_window_refused(&outgoing->window);
 
     for (GList *item = outgoing->blocks.head; item != NULL; item = item->next)
-        if (((Block *)item->data)->state != BLOCK_REFUSED) {
+        if (((Block *)item->data)->state == BLOCK_ACKNOWLEDGED) {
             break_stream(outgoing, "the peer took a block after one that had been refused");
             return;
         }
