@@ -347,7 +347,7 @@ START_TEST(a_server_may_refuse_several_times)
     begin(512);
     bs_test_hurry(1000);
     write_all(20000);
-    for (guint i = 0; i < 40; i++) {
+    for (guint i = 0; i < 12; i++) {
         turn();
         if (sent->len > 0)
             take();
