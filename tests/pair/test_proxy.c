@@ -32,6 +32,7 @@ static const char *listed[2];     /* the JID of the proxy that each server names
 static guint offered;   /* proxies, in both descriptions */
 static guint activated; /* reports of each kind */
 static guint proxy_errors;
+static guint directs[2]; /* direct candidates that each side told */
 
 /* What the filter does. */
 static gboolean with_direct; /* the direct candidates arrive as well */
@@ -97,7 +98,7 @@ is_for_a_service(Side *from, xmlnode *stanza)
 }
 
 static void
-look_at_candidates(const xmlnode *transport)
+look_at_candidates(const xmlnode *transport, guint *direct)
 {
     xmlnode *next;
 
@@ -105,9 +106,12 @@ look_at_candidates(const xmlnode *transport)
         next = bs_xml_next_element(node);
         if (!bs_xml_is(node, "candidate", BS_NS_S5B))
             continue;
-        if (strcmp(xmlnode_get_attrib(node, "type"), "proxy") == 0)
+        if (strcmp(xmlnode_get_attrib(node, "type"), "proxy") == 0) {
             offered++;
-        else if (!with_direct)
+            continue;
+        }
+        (*direct)++;
+        if (!with_direct)
             xmlnode_free(node);
     }
 }
@@ -124,7 +128,7 @@ filter(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
         return FATE_IS_LOST;
     if (transport == NULL)
         return FATE_ARRIVES;
-    look_at_candidates(transport);
+    look_at_candidates(transport, &directs[from == &pair->b]);
     activated += bs_xml_child(transport, "activated", BS_NS_S5B) != NULL;
     error = bs_xml_child(transport, "proxy-error", BS_NS_S5B);
     if (error != NULL) {
@@ -150,6 +154,7 @@ setup(void)
     listed[0] = services[0]->jid;
     listed[1] = services[1]->jid;
     offered = activated = proxy_errors = 0;
+    directs[0] = directs[1] = 0;
     with_direct = with_cid = errors_are_late = FALSE;
 }
 
@@ -283,6 +288,66 @@ START_TEST(activated_overtakes_the_report)
     pair_offer(from, "file", SIZE);
     check_delivered(from, from->peer);
     check_route(services[_i]);
+}
+END_TEST
+
+static BsDisclosure
+tells_nobody(PurpleAccount *account, const char *peer)
+{
+    (void)account;
+    (void)peer;
+    return BS_DISCLOSE_NOTHING;
+}
+
+/* Nobody is in the way of a direct connection, but the side that must not be seen takes its own proxy. */
+START_TEST(a_hidden_side_uses_its_proxy)
+{
+    Side *from = sender(_i % 2);
+    Side *hidden = sender(_i / 2);
+
+    with_direct = TRUE;
+    bs_endpoint_set_disclosure(hidden->endpoint, tells_nobody);
+    give_proxies(hidden, 1);
+    pair_offer(from, "file", SIZE);
+    check_delivered(from, from->peer);
+    check_route(services[_i / 2]);
+    ck_assert_uint_eq(directs[_i / 2], 0);
+    ck_assert_uint_gt(directs[1 - _i / 2], 0);
+}
+END_TEST
+
+/* The one that is offered is one that the other knows by itself. */
+START_TEST(two_hidden_sides_meet_at_the_same_proxy)
+{
+    with_direct = TRUE;
+    listed[1] = listed[0];
+    bs_endpoint_set_disclosure(pair->a.endpoint, tells_nobody);
+    bs_endpoint_set_disclosure(pair->b.endpoint, tells_nobody);
+    give_proxies(&pair->a, 1);
+    give_proxies(&pair->b, 1);
+    pair_offer(sender(_i), "file", SIZE);
+    check_delivered(sender(_i), sender(_i)->peer);
+    check_route(services[0]);
+    ck_assert_uint_eq(directs[0] + directs[1], 0);
+}
+END_TEST
+
+/* Each one's proxy could be anybody's to the other. */
+START_TEST(two_hidden_sides_do_not_trust_each_others_proxy)
+{
+    with_direct = TRUE;
+    bs_endpoint_set_disclosure(pair->a.endpoint, tells_nobody);
+    bs_endpoint_set_disclosure(pair->b.endpoint, tells_nobody);
+    give_proxies(&pair->a, 1);
+    give_proxies(&pair->b, 1);
+    pair_offer(sender(_i), "file", SIZE);
+    check_delivered(sender(_i), sender(_i)->peer);
+    ck_assert(pair->a.route.in_band && pair->b.route.in_band);
+    ck_assert_uint_eq(offered, 2);
+    ck_assert_uint_eq(directs[0] + directs[1], 0);
+    /* Each by its own side, to try it. */
+    ck_assert_uint_eq(services[0]->connections, 1);
+    ck_assert_uint_eq(services[1]->connections, 1);
 }
 END_TEST
 
@@ -454,6 +519,9 @@ main(void)
     tcase_add_loop_test(tcase, both_have_the_same_proxy, 0, 2);
     tcase_add_loop_test(tcase, a_direct_connection_is_better, 0, 2);
     tcase_add_loop_test(tcase, activated_overtakes_the_report, 0, 2);
+    tcase_add_loop_test(tcase, a_hidden_side_uses_its_proxy, 0, 4);
+    tcase_add_loop_test(tcase, two_hidden_sides_meet_at_the_same_proxy, 0, 2);
+    tcase_add_loop_test(tcase, two_hidden_sides_do_not_trust_each_others_proxy, 0, 2);
     tcase_add_loop_test(tcase, activation_is_refused, 0, 4);
     tcase_add_loop_test(tcase, activation_is_not_answered, 0, 2);
     tcase_add_loop_test(tcase, falls_silent_after_it_was_found, 0, 2);
