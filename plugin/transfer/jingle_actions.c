@@ -26,7 +26,8 @@ drop_request(gpointer item)
 void
 bs_jingle_session_drop_requests(BsJingleSession *session)
 {
-    g_queue_clear_full(&session->requests, drop_request);
+    if (session != NULL)
+        g_queue_clear_full(&session->requests, drop_request);
 }
 
 void

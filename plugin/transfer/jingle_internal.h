@@ -32,7 +32,4 @@ void bs_jingle_session_end(BsJingleSession *session, BsJingleReason reason, cons
 /* Turns down the contents that the peer's `request` wants to add. */
 void bs_jingle_session_reject_contents(BsJingleSession *session, const xmlnode *request);
 
-/* Drops all requests that have no answer yet. */
-void bs_jingle_session_drop_requests(BsJingleSession *session);
-
 #endif

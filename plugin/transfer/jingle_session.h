@@ -69,6 +69,9 @@ void bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq);
  * waited for no more. NULL is allowed. */
 void bs_jingle_session_settled(BsJingleSession *session);
 
+/* No answer is waited for any more, whatever it would be for. NULL is allowed. */
+void bs_jingle_session_drop_requests(BsJingleSession *session);
+
 const char *bs_jingle_session_sid(const BsJingleSession *session);
 const char *bs_jingle_session_peer(const BsJingleSession *session);
 gboolean bs_jingle_session_is_initiator(const BsJingleSession *session);

@@ -31,7 +31,7 @@ let_go(BsTransfer *transfer)
     bs_timer_clear(&transfer->unavailable_timer);
     g_clear_pointer(&transfer->pump, bs_pump_free);
     bs_transfer_free_transports(transfer);
-    bs_jingle_session_settled(transfer->session);
+    bs_jingle_session_drop_requests(transfer->session);
 }
 
 void

@@ -209,6 +209,10 @@ receive(Side *side, xmlnode *stanza)
         g_ptr_array_add(side->inbox, xmlnode_copy(stanza));
         return;
     }
+    if (strcmp(stanza->name, "message") == 0) {
+        bs_endpoint_receive_message(side->endpoint, stanza);
+        return;
+    }
     if (bs_endpoint_receive(side->endpoint, stanza))
         return;
     if (g_strcmp0(type, "get") == 0 || g_strcmp0(type, "set") == 0) {
