@@ -6,14 +6,17 @@
 #include <signals.h>
 
 #include "host/connection.h"
+#include "host/disclosure.h"
 #include "host/features.h"
 #include "host/jingle_guard.h"
 #include "host/override.h"
+#include "host/si_guard.h"
 #include "host/xfer.h"
 #include "log.h"
 
 #define PROTOCOL "prpl-jabber"
 #define NS_JINGLE_ERRORS "urn:xmpp:jingle:errors:1"
+#define NS_SI "http://jabber.org/protocol/si"
 
 typedef void (*SendFile)(PurpleConnection *gc, const char *who, const char *file);
 typedef PurpleXfer *(*NewXfer)(PurpleConnection *gc, const char *who);
@@ -177,6 +180,54 @@ keep_from_libpurple(BsConnection *connection, PurpleConnection *gc, xmlnode *iq)
     return TRUE;
 }
 
+static BsSiVerdict
+restrict_file_transfer(BsConnection *connection, const char *peer, xmlnode *iq)
+{
+    if (peer == NULL || !bs_si_guard_concerns(iq) ||
+        bs_disclosure_to(bs_connection_account(connection), peer) == BS_DISCLOSE_ADDRESSES)
+        return BS_SI_HARMLESS;
+    return bs_si_guard_restrict(iq);
+}
+
+/* Where addresses are not to be told, libpurple hears of in-band bytestreams only. TRUE if the stanza offered
+ * nothing else, and has been answered. */
+static gboolean
+keep_addresses(BsConnection *connection, xmlnode *iq)
+{
+    BsIqLink *link = bs_connection_link(connection);
+    const char *from = xmlnode_get_attrib(iq, "from");
+
+    switch (restrict_file_transfer(connection, from, iq)) {
+    case BS_SI_HARMLESS:
+        break;
+    case BS_SI_IN_BAND:
+        bs_log(NULL, "%s is told no address: libpurple's own transfer goes in-band", from);
+        break;
+    case BS_SI_NO_STREAM_LEFT:
+        bs_log_warning(NULL, "%s is told no address, and its program can send in no other way", from);
+        bs_iq_reply_error(link, iq, "cancel", "bad-request", "no-valid-streams", NS_SI);
+        return TRUE;
+    case BS_SI_ADDRESSES:
+        bs_log_warning(NULL, "%s is told no address, so libpurple does not connect to it", from);
+        bs_iq_reply_error(link, iq, "modify", "not-acceptable", NULL, NULL);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/* libpurple offers a file in its own way. */
+static void
+sending_stanza(PurpleConnection *gc, xmlnode **stanza, gpointer data)
+{
+    BsConnection *connection = bs_connection_find(gc);
+    const char *to = *stanza != NULL ? xmlnode_get_attrib(*stanza, "to") : NULL;
+
+    (void)data;
+    if (connection != NULL && to != NULL && g_strcmp0((*stanza)->name, "iq") == 0 &&
+        restrict_file_transfer(connection, to, *stanza) == BS_SI_IN_BAND)
+        bs_log(NULL, "%s is told no address: libpurple's own transfer goes in-band", to);
+}
+
 static gboolean
 receiving_iq(PurpleConnection *gc, const char *type, const char *id, const char *from, xmlnode *iq,
              gpointer data)
@@ -192,7 +243,7 @@ receiving_iq(PurpleConnection *gc, const char *type, const char *id, const char 
     return bs_connection_receive_iq(connection, iq);
 }
 
-/* After all other plugins, which may have Jingle of their own. */
+/* After all other plugins, which may have Jingle and bytestreams of their own. */
 static gboolean
 receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const char *from, xmlnode *iq,
                   gpointer data)
@@ -203,7 +254,7 @@ receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const 
     (void)id;
     (void)from;
     (void)data;
-    return connection != NULL && keep_from_libpurple(connection, gc, iq);
+    return connection != NULL && (keep_from_libpurple(connection, gc, iq) || keep_addresses(connection, iq));
 }
 
 static gboolean
@@ -255,6 +306,8 @@ bs_prpl_hooks_install(void)
                           PURPLE_CALLBACK(receiving_message), NULL);
     purple_signal_connect(prpl, "jabber-receiving-presence", &signal_handle,
                           PURPLE_CALLBACK(receiving_presence), NULL);
+    purple_signal_connect(prpl, "jabber-sending-xmlnode", &signal_handle, PURPLE_CALLBACK(sending_stanza),
+                          NULL);
     bs_connections_start(&connection_events);
     take_functions();
     bs_features_announce(prpl, bs_endpoint_features());
