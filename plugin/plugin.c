@@ -9,6 +9,7 @@
 #include "host/prpl_hooks.h"
 #include "i18n.h"
 #include "preferences.h"
+#include "socks5/port_mapping.h"
 
 #define PLUGIN_ID "core-bytestreams"
 
@@ -37,6 +38,7 @@ plugin_unload(PurplePlugin *plugin)
 {
     (void)plugin;
     bs_prpl_hooks_remove();
+    bs_port_mapping_finish();
     return TRUE;
 }
 

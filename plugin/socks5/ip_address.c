@@ -93,6 +93,17 @@ bs_ip_kind(const BsIpAddress *address)
 }
 
 gboolean
+bs_ip_is_private(const BsIpAddress *address)
+{
+    const guint8 *bytes = address->bytes;
+
+    if (address->is_ipv6)
+        return FALSE;
+    return bytes[0] == 10 || (bytes[0] == 172 && (bytes[1] & 0xf0) == 16) ||
+           (bytes[0] == 192 && bytes[1] == 168) || (bytes[0] == 100 && (bytes[1] & 0xc0) == 64);
+}
+
+gboolean
 bs_ip_equal(const BsIpAddress *one, const BsIpAddress *other)
 {
     return one->is_ipv6 == other->is_ipv6 && memcmp(one->bytes, other->bytes, sizeof one->bytes) == 0 &&

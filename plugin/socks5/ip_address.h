@@ -27,6 +27,10 @@ gboolean bs_ip_parse(const char *text, BsIpAddress *address);
 
 BsIpKind bs_ip_kind(const BsIpAddress *address);
 
+/* TRUE if it is an IPv4 address that only counts within one network: 10.0.0.0/8, 172.16.0.0/12,
+ * 192.168.0.0/16 (RFC 1918), or one that a provider shares among its customers: 100.64.0.0/10 (RFC 6598). */
+gboolean bs_ip_is_private(const BsIpAddress *address);
+
 gboolean bs_ip_equal(const BsIpAddress *one, const BsIpAddress *other);
 
 /* TRUE if both are the same address in whatever notation, or the same host name without regard to case. */
