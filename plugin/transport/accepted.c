@@ -73,15 +73,15 @@ is_alive(int fd)
 /* The peer closes what it does not use, so an open connection comes first; but one that it has ended in good
  * order may also be the nominated one, with a file of 0 bytes. */
 static guint
-fitness(const Connection *connection, const char *host)
+fitness(const Connection *connection, const char *local_address)
 {
-    gboolean same = g_strcmp0(connection->local_address, host) == 0;
+    gboolean same = g_strcmp0(connection->local_address, local_address) == 0;
 
     return (is_alive(connection->fd) ? 2 : 0) + (same ? 1 : 0);
 }
 
 int
-bs_accepted_steal(BsAccepted *accepted, const char *host)
+bs_accepted_steal(BsAccepted *accepted, const char *local_address)
 {
     Connection *best = NULL;
     guint best_fitness = 0;
@@ -89,7 +89,7 @@ bs_accepted_steal(BsAccepted *accepted, const char *host)
 
     for (guint i = 0; i < accepted->connections->len; i++) {
         Connection *connection = &g_array_index(accepted->connections, Connection, i);
-        guint this_fitness = fitness(connection, host);
+        guint this_fitness = fitness(connection, local_address);
 
         if (best == NULL || this_fitness >= best_fitness) {
             best = connection;

@@ -16,8 +16,9 @@ void bs_accepted_add(BsAccepted *accepted, int fd, const char *local_address);
 /* Closes all connections. */
 void bs_accepted_clear(BsAccepted *accepted);
 
-/* Takes out the connection that the peer means when it reports our candidate with this host: the caller's; -1
- * if there is none. */
-int bs_accepted_steal(BsAccepted *accepted, const char *host);
+/* Takes out the connection that the peer means when it reports a candidate of ours under which it reaches our
+ * `local_address`: the caller's; -1 if there is none. A router passes connections on to the same address as
+ * those that come from its own network, so this is the likeliest one, not a certain one. */
+int bs_accepted_steal(BsAccepted *accepted, const char *local_address);
 
 #endif

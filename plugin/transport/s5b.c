@@ -52,6 +52,7 @@ listen_and_gather(BsS5b *s5b, const char *dst_addr)
     s5b->own_candidates = bs_candidates_gather(s5b->own_addresses, bs_listener_port(), s5b->context.own_jid,
                                                s5b->context.initiator);
     drop_unusable_candidates(s5b);
+    bs_s5b_ask_for_mapping(s5b);
 }
 
 /* A proxy that the initiator offers as well is enough once. */
@@ -96,6 +97,13 @@ decide_disclosure(BsS5b *s5b)
     }
 }
 
+void
+bs_s5b_log_offer(const BsS5b *s5b, const BsCandidate *candidate)
+{
+    bs_log(s5b->context.id, "we offer %s %s port %u priority %u", bs_candidate_type_name(candidate->type),
+           candidate->host, candidate->port, candidate->priority);
+}
+
 static xmlnode *
 s5b_describe(BsTransport *transport)
 {
@@ -110,12 +118,9 @@ s5b_describe(BsTransport *transport)
         listen_and_gather(s5b, dst_addr);
     add_proxies(s5b);
     drop_avoided(s5b);
-    for (guint i = 0; i < s5b->own_candidates->len; i++) {
-        const BsCandidate *candidate = g_ptr_array_index(s5b->own_candidates, i);
-
-        bs_log(s5b->context.id, "we offer %s %s port %u priority %u", bs_candidate_type_name(candidate->type),
-               candidate->host, candidate->port, candidate->priority);
-    }
+    for (guint i = 0; i < s5b->own_candidates->len; i++)
+        bs_s5b_log_offer(s5b, g_ptr_array_index(s5b->own_candidates, i));
+    g_ptr_array_unref(bs_s5b_add_mapped(s5b));
     return bs_s5b_build_candidates(s5b->sid, dst_addr, s5b->own_candidates);
 }
 
@@ -181,6 +186,7 @@ s5b_free(BsTransport *transport)
     BsS5b *s5b = (BsS5b *)transport;
 
     bs_s5b_race_stop(s5b);
+    bs_port_mapping_release(s5b->mapping);
     bs_accepted_free(s5b->accepted);
     g_clear_pointer(&s5b->own_addresses, g_ptr_array_unref);
     g_ptr_array_unref(s5b->own_candidates);

@@ -6,6 +6,7 @@
 #include "socks5/activation.h"
 #include "socks5/connector.h"
 #include "socks5/listener.h"
+#include "socks5/port_mapping.h"
 #include "transport/accepted.h"
 #include "transport/nomination.h"
 #include "transport/transport.h"
@@ -35,6 +36,8 @@ typedef struct {
     GPtrArray *peer_candidates;
     BsListenerTicket *ticket;
     BsConnector *connector;
+    BsPortMapping *mapping;
+    BsMappedPort mapped; /* as the peer was told of it; port 0: it was not */
 
     BsReport our_report;
     BsReport their_report;
@@ -45,9 +48,29 @@ typedef struct {
     char *activated_cid;  /* the proxy that the peer has activated; NULL: none yet */
     BsActivation *activation;
 
+    gint64 race_began;    /* microseconds */
     guint step_timer;     /* what the present state waits for */
     guint deadline_timer; /* the whole */
 } BsS5b;
+
+/* Tells of one of our candidates in the debug window. */
+void bs_s5b_log_offer(const BsS5b *s5b, const BsCandidate *candidate);
+
+/* Has the port that we listen on mapped by the router, and offers that as soon as it is so. */
+void bs_s5b_ask_for_mapping(BsS5b *s5b);
+
+/* Adds to our candidates what the router has mapped, unless they have it already. Returns those that were
+ * added and are to be told to the peer (borrowed from our candidates; the array is the caller's). */
+GPtrArray *bs_s5b_add_mapped(BsS5b *s5b);
+
+/* Both parties dial now: the peer may be told of what the router has mapped since our description. */
+void bs_s5b_tell_mapped(BsS5b *s5b);
+
+/* Which of our candidates is meant by the one that the peer reported: a mapped port is offered twice. */
+BsCandidate *bs_s5b_meant_by(BsS5b *s5b, BsCandidate *reported);
+
+/* The address of ours that a connection to our `candidate` reaches. */
+const char *bs_s5b_reached_at(const BsS5b *s5b, const BsCandidate *candidate);
 
 /* Both parties dial from now on, until `connected` or `failed`. */
 void bs_s5b_race_begin(BsS5b *s5b);

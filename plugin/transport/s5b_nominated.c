@@ -58,6 +58,9 @@ succeed(BsS5b *s5b, int fd, gboolean our_choice)
     s5b->dialled_fd = fd;
     if (!our_choice)
         g_clear_pointer(&s5b->our_choice, bs_candidate_free);
+    /* Some routers cut the connections that came in through a mapping when they take it back. */
+    if (our_choice || s5b->their_choice->type != BS_CANDIDATE_ASSISTED)
+        g_clear_pointer(&s5b->mapping, bs_port_mapping_release);
     s5b->step_timer = purple_timeout_add(0, announce_connection, s5b);
 }
 
@@ -142,7 +145,7 @@ bs_s5b_use_their_choice(BsS5b *s5b)
         use_our_proxy(s5b);
         return;
     }
-    fd = bs_accepted_steal(s5b->accepted, s5b->their_choice->host);
+    fd = bs_accepted_steal(s5b->accepted, bs_s5b_reached_at(s5b, s5b->their_choice));
     if (fd >= 0)
         succeed(s5b, fd, FALSE);
     else

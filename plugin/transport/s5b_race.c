@@ -13,8 +13,9 @@
 /* From both descriptions to a connection: the slowest candidates of both parties, and the stanzas that tell
  * of them. */
 #define NEGOTIATION_DEADLINE_S 45
-/* A peer that sent no candidates yet may send them one by one (XEP-0260, 2.2). */
-#define TRICKLE_WAIT_MS 1000
+/* Candidates may come one by one (XEP-0260, 2.2), and the peer's router takes a second to map a port for it:
+ * that none could be reached is not reported sooner after both began to dial. */
+#define TRICKLE_WAIT_MS 1500
 /* The peer has a connection: how long our better candidates may still take to beat it. */
 #define BETTER_CANDIDATE_WAIT_MS 400
 
@@ -50,6 +51,7 @@ bs_s5b_race_fail(BsS5b *s5b, const char *why)
 {
     bs_log_warning(s5b->context.id, "no SOCKS5 connection: %s", why);
     bs_s5b_race_stop(s5b);
+    g_clear_pointer(&s5b->mapping, bs_port_mapping_release);
     s5b->step_timer = purple_timeout_add(0, announce_failure, s5b);
 }
 
@@ -121,16 +123,17 @@ static void
 exhausted(BsConnector *connector, gpointer data)
 {
     BsS5b *s5b = data;
+    gint64 left;
 
     (void)connector;
     if (s5b->state != S5B_DIALLING || s5b->our_report.kind != BS_REPORT_NONE)
         return;
+    left = s5b->race_began + TRICKLE_WAIT_MS * 1000 - g_get_monotonic_time();
     /* Where we dial proxies of ours only, candidates that may still come are not worth waiting for. */
-    if (s5b->peer_candidates->len > 0 || s5b->their_report.kind == BS_REPORT_USED ||
-        s5b->disclosure == BS_DISCLOSE_NOTHING)
+    if (left <= 0 || s5b->their_report.kind == BS_REPORT_USED || s5b->disclosure == BS_DISCLOSE_NOTHING)
         report(s5b, BS_REPORT_ERROR);
     else if (s5b->step_timer == 0)
-        s5b->step_timer = purple_timeout_add(TRICKLE_WAIT_MS, waited_long_enough, s5b);
+        s5b->step_timer = purple_timeout_add((guint)(left / 1000) + 1, waited_long_enough, s5b);
 }
 
 static const BsConnectorEvents connector_events = {.connected = dialled, .exhausted = exhausted};
@@ -169,6 +172,21 @@ refusal_of(const BsS5b *s5b, const BsCandidate *candidate)
     return bs_candidate_refusal(candidate, s5b->peer_candidates, s5b->own_addresses);
 }
 
+/* The same place under another name, as we offer a mapped port ourselves. */
+static gboolean
+is_repeated(const BsS5b *s5b, const BsCandidate *candidate)
+{
+    for (guint i = 0; i < s5b->peer_candidates->len; i++) {
+        const BsCandidate *other = g_ptr_array_index(s5b->peer_candidates, i);
+
+        if (strcmp(other->cid, candidate->cid) == 0)
+            return FALSE;
+        if (other->port == candidate->port && bs_ip_same_host(other->host, candidate->host))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 dial_candidate(BsS5b *s5b, const BsCandidate *candidate)
 {
@@ -176,6 +194,8 @@ dial_candidate(BsS5b *s5b, const BsCandidate *candidate)
 
     if (bs_s5b_is_avoided(s5b, candidate))
         refusal = "it was a dead end before";
+    else if (is_repeated(s5b, candidate))
+        refusal = "it was offered already";
     if (refusal != NULL)
         bs_log(s5b->context.id, "the peer's %s port %u is not dialled: %s", candidate->host, candidate->port,
                refusal);
@@ -230,7 +250,7 @@ bs_s5b_race_peer_used(BsS5b *s5b, const char *cid)
         return BS_TRANSPORT_UNKNOWN_ITEM;
     }
     bs_log(s5b->context.id, "the peer uses our %s port %u", candidate->host, candidate->port);
-    s5b->their_choice = candidate;
+    s5b->their_choice = bs_s5b_meant_by(s5b, candidate);
     s5b->their_report.kind = BS_REPORT_USED;
     s5b->their_report.priority = candidate->priority;
     beat_it(s5b);
@@ -287,9 +307,11 @@ bs_s5b_race_begin(BsS5b *s5b)
 {
     s5b->state = S5B_DIALLING;
     s5b->deadline_timer = purple_timeout_add_seconds(NEGOTIATION_DEADLINE_S, deadline_passed, s5b);
+    s5b->race_began = g_get_monotonic_time();
     s5b->connector = new_connector(s5b);
     for (guint i = 0; i < s5b->peer_candidates->len; i++)
         dial_candidate(s5b, g_ptr_array_index(s5b->peer_candidates, i));
     bs_connector_start(s5b->connector);
     beat_it(s5b);
+    bs_s5b_tell_mapped(s5b);
 }
