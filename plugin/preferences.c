@@ -17,9 +17,9 @@ static const struct {
     const char *value;
     const char *label;
 } tell_addresses[] = {
-    [BS_TELL_EVERYONE] = {"everyone", N_("Everyone whose file I accept or to whom I send one")},
+    [BS_TELL_EVERYONE] = {"everyone", N_("Everyone I exchange files with")},
     [BS_TELL_CONTACTS] = {"contacts", N_("Only contacts in my list")},
-    [BS_TELL_NOBODY] = {"nobody", N_("Nobody (files go through relays or the chat server)")},
+    [BS_TELL_NOBODY] = {"nobody", N_("Nobody")},
 };
 
 void
@@ -45,8 +45,7 @@ bs_preferences_tell_addresses(void)
 static PurplePluginPref *
 tell_addresses_choice(void)
 {
-    PurplePluginPref *choice = purple_plugin_pref_new_with_name_and_label(
-        TELL_ADDRESSES, _("Who may learn the network addresses of this computer:"));
+    PurplePluginPref *choice = purple_plugin_pref_new_with_name_and_label(TELL_ADDRESSES, _("Tell them to:"));
 
     purple_plugin_pref_set_type(choice, PURPLE_PLUGIN_PREF_CHOICE);
     for (gsize i = 0; i < G_N_ELEMENTS(tell_addresses); i++)
@@ -69,12 +68,17 @@ page_frame(PurplePlugin *plugin)
     PurplePluginPrefFrame *frame = purple_plugin_pref_frame_new();
 
     (void)plugin;
-    purple_plugin_pref_frame_add(frame, purple_plugin_pref_new_with_label(_("Privacy")));
+    purple_plugin_pref_frame_add(frame,
+                                 purple_plugin_pref_new_with_label(_("Network addresses of this computer")));
     purple_plugin_pref_frame_add(frame, tell_addresses_choice());
     purple_plugin_pref_frame_add(
-        frame, note(_("Two computers that know each other's addresses can connect directly, which is the\n"
-                      "fastest way. To everybody else files go by detours, which takes longer.\n"
-                      "An account with a proxy of its own tells no addresses to anybody.")));
+        frame,
+        /* TRANSLATORS: Pidgin's window is narrow and does not wrap: lines of 45 characters at most. */
+        note(_("Two computers that know each other's addresses\n"
+               "connect directly, which is fastest. To all\n"
+               "others files go through relays or the chat\n"
+               "server. An account with a proxy of its own\n"
+               "tells nobody an address.")));
     return frame;
 }
 
