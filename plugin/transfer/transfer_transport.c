@@ -236,6 +236,7 @@ no_way_found(BsTransfer *transfer)
         wait_for_peer(transfer, BS_END_NO_ROUTE, INITIATOR_WAIT_MS, no_word_of_the_peer);
 }
 
+/* Before the peer has said that it has the file, what the pump has sent may be in the transport still. */
 static void
 transport_failed(gpointer data)
 {
@@ -243,7 +244,8 @@ transport_failed(gpointer data)
 
     if (transfer->state == TRANSFER_CONNECTING)
         no_way_found(transfer);
-    else if (transfer->state == TRANSFER_MOVING)
+    else if (transfer->state == TRANSFER_MOVING ||
+             (transfer->state == TRANSFER_CONFIRMING && !transfer->received))
         bs_transfer_lose(transfer);
 }
 

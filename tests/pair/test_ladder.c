@@ -14,7 +14,7 @@
 #include "transport/ibb_xml.h"
 #include "transport/s5b_xml.h"
 
-#define LENGTH 40000
+#define LENGTH 10000
 
 static Pair *pair;
 static guint struck;    /* the stanza on which something happens */
@@ -198,7 +198,7 @@ START_TEST(every_stanza_comes_twice)
 END_TEST
 
 /* Which stanzas there are up to the last block, with some to spare. */
-#define STANZAS 44
+#define STANZAS 56
 
 START_TEST(one_stanza_is_lost)
 {
@@ -241,7 +241,7 @@ START_TEST(it_can_be_cancelled_at_every_stanza)
     pair->filter = blocked_and_cancelled;
     pair_offer(&pair->a, "file", LENGTH);
     ck_assert(pair_settle(pair));
-    if (canceller->transfer == NULL && canceller->ended == 0 && canceller->peer->ended > 0)
+    if (canceller->peer->ended > 0 && !pair->b.named)
         ck_assert_int_eq(canceller->peer->reason, BS_END_CANCELLED);
     if (pair->b.named)
         ck_assert(pair_has_whole_file(&pair->b, LENGTH));
