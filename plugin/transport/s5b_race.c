@@ -232,6 +232,8 @@ beat_it(BsS5b *s5b)
         s5b->connector == NULL)
         return;
     bs_connector_only_above(s5b->connector, s5b->their_report.priority);
+    /* It may have told already that nothing is left, when there was still something to wait for. */
+    bs_connector_start(s5b->connector);
     bs_timer_clear(&s5b->step_timer);
     s5b->step_timer = purple_timeout_add(BETTER_CANDIDATE_WAIT_MS, waited_long_enough, s5b);
 }
