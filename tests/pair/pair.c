@@ -160,6 +160,8 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
     side->ended++;
     side->reason = end->reason;
     side->transfer = NULL;
+    if (side->on_ended != NULL)
+        side->on_ended(side);
 }
 
 static const BsTransferEvents transfer_events = {

@@ -49,6 +49,7 @@ struct _Side {
     BsEndReason reason;
     guint64 moved;
     void (*on_progress)(Side *side); /* may be NULL */
+    void (*on_ended)(Side *side);    /* likewise */
     GByteArray *received;
     gboolean named;     /* the sink was finished */
     gboolean discarded; /* or thrown away */
