@@ -103,7 +103,7 @@ hear_request(Guest *guest)
         return 0;
     host = read_host(said);
     g_ptr_array_add(guest->witness->asked,
-                    g_strdup_printf("%s %u", host, said[port_at] << 8 | said[port_at + 1]));
+                    g_strdup_printf("%s %u", host, (guint)said[port_at] << 8 | said[port_at + 1]));
     /* Connection refused. */
     ck_assert_int_eq(send(guest->fd, "\x05\x05\x00\x01\0\0\0\0\0\0", 10, MSG_NOSIGNAL), 10);
     shutdown(guest->fd, SHUT_WR);
