@@ -11,10 +11,11 @@
 
 /* After a transport found no way, how long its initiator has to end the session or to propose another one. */
 #define INITIATOR_WAIT_MS 20000
-/* After the connection broke, how long a sender waits for the receiver, who alone knows what has arrived. */
-#define RECEIVER_WAIT_MS 15000
-/* ... and the receiver for a peer that broke it on purpose, and is about to say why. */
+/* After the connection broke, how long the receiver waits for a peer that did it on purpose, and is about to
+ * say why. */
 #define WORD_WAIT_MS 1000
+/* ... and a sender for the receiver, who knows better what is missing, but may not have noticed. */
+#define RECEIVER_WAIT_MS 4000
 /* How long a peer may take to accept a transport that it has been told of. */
 #define PROPOSAL_DEADLINE_MS 30000
 /* In one session, whoever proposed them. */
@@ -275,12 +276,9 @@ bs_transfer_lose(BsTransfer *transfer)
         bs_transfer_finish(transfer, BS_END_CONNECTION_LOST, NULL);
         return;
     }
-    if (transfer->incoming) {
-        avoid_dead_route(transfer);
-        wait_for_peer(transfer, BS_END_CONNECTION_LOST, WORD_WAIT_MS, propose_after_break);
-    } else {
-        wait_for_peer(transfer, BS_END_CONNECTION_LOST, RECEIVER_WAIT_MS, no_word_of_the_peer);
-    }
+    avoid_dead_route(transfer);
+    wait_for_peer(transfer, BS_END_CONNECTION_LOST, transfer->incoming ? WORD_WAIT_MS : RECEIVER_WAIT_MS,
+                  propose_after_break);
 }
 
 /* `proposed` is what both agreed on. What moved over the old one is void. */

@@ -154,7 +154,8 @@ bs_s5b_is_avoided(const BsS5b *s5b, const BsCandidate *candidate)
 {
     const BsRoute *avoided = s5b->context.avoided;
 
-    return avoided != NULL && candidate->port == avoided->port &&
+    /* Ports change from one transport to the next. */
+    return avoided != NULL && candidate->type == avoided->type &&
            bs_ip_same_host(candidate->host, avoided->host);
 }
 
