@@ -6,14 +6,18 @@
 #include <string.h>
 
 #include "log.h"
+#include "socks5/ip_address.h"
 #include "socks5/negotiation.h"
 #include "socks5/user_proxy.h"
 #include "timer.h"
 
-#define DEADLINE_MS 10000
-/* A proxy stands in the open, where connections are answered or lost: time for two lost SYNs (sent again
- * after 1 s and 3 s) and for the handshake. */
-#define PROXY_DEADLINE_MS 5000
+/* Connections are answered or lost: time for two lost SYNs (sent again after 1 s and 3 s) and for the
+ * handshake. */
+#define DEADLINE_MS 5000
+/* A private address is near, at most at the other end of a VPN, or it is somebody else's. */
+#define NEAR_DEADLINE_MS 2500
+/* Through the user's own proxy, Tor for one. */
+#define DETOUR_DEADLINE_MS 15000
 
 struct _BsAttempt {
     const char *id;
@@ -125,8 +129,8 @@ dialled(gpointer data, int fd, const char *error)
         return;
     }
     /* The attempt's own deadline, which began earlier, comes first. */
-    attempt->negotiation = bs_negotiation_new(fd, bs_handshake_new_client(attempt->dst_addrs[0]), DEADLINE_MS,
-                                              negotiated, attempt);
+    attempt->negotiation = bs_negotiation_new(fd, bs_handshake_new_client(attempt->dst_addrs[0]),
+                                              DETOUR_DEADLINE_MS, negotiated, attempt);
 }
 
 /* Otherwise libpurple would refuse each attempt with a dialog of its own. */
@@ -138,17 +142,31 @@ are_usable(PurpleProxyInfo *settings)
     return purple_proxy_info_get_host(settings) != NULL && purple_proxy_info_get_port(settings) > 0;
 }
 
-/* The deadline runs from the first connection on. What goes through the user's own proxy, Tor for one, gets
- * the full time. */
+static gboolean
+is_near(const char *host)
+{
+    BsIpAddress address;
+
+    if (!bs_ip_parse(host, &address))
+        return FALSE;
+    return bs_ip_is_private(&address) || bs_ip_kind(&address) == BS_IP_UNIQUE_LOCAL ||
+           bs_ip_kind(&address) == BS_IP_LINK_LOCAL;
+}
+
+static guint
+deadline_ms(const BsAttempt *attempt, const PurpleProxyInfo *settings)
+{
+    if (purple_proxy_info_get_type(settings) != PURPLE_PROXY_NONE)
+        return DETOUR_DEADLINE_MS;
+    return is_near(attempt->candidate->host) ? NEAR_DEADLINE_MS : DEADLINE_MS;
+}
+
+/* The deadline runs from the first connection on. */
 static void
 set_deadline(BsAttempt *attempt, const PurpleProxyInfo *settings)
 {
-    gboolean is_short = attempt->candidate->type == BS_CANDIDATE_PROXY &&
-                        purple_proxy_info_get_type(settings) == PURPLE_PROXY_NONE;
-
     if (attempt->deadline == 0)
-        attempt->deadline =
-            purple_timeout_add(is_short ? PROXY_DEADLINE_MS : DEADLINE_MS, deadline_passed, attempt);
+        attempt->deadline = purple_timeout_add(deadline_ms(attempt, settings), deadline_passed, attempt);
 }
 
 static gboolean
