@@ -119,6 +119,15 @@ waited_long_enough(gpointer data)
     return FALSE;
 }
 
+/* Where we dial proxies of ours only, candidates that may still come are not worth waiting for. And none come
+ * from a peer that has offered none and given up ours: it tells nobody where it is. */
+static gboolean
+nothing_will_come(const BsS5b *s5b)
+{
+    return s5b->disclosure == BS_DISCLOSE_NOTHING ||
+           (s5b->their_report.kind == BS_REPORT_ERROR && s5b->peer_candidates->len == 0);
+}
+
 static void
 exhausted(BsConnector *connector, gpointer data)
 {
@@ -129,8 +138,7 @@ exhausted(BsConnector *connector, gpointer data)
     if (s5b->state != S5B_DIALLING || s5b->our_report.kind != BS_REPORT_NONE)
         return;
     left = s5b->race_began + TRICKLE_WAIT_MS * 1000 - g_get_monotonic_time();
-    /* Where we dial proxies of ours only, candidates that may still come are not worth waiting for. */
-    if (left <= 0 || s5b->their_report.kind == BS_REPORT_USED || s5b->disclosure == BS_DISCLOSE_NOTHING)
+    if (left <= 0 || s5b->their_report.kind == BS_REPORT_USED || nothing_will_come(s5b))
         report(s5b, BS_REPORT_ERROR);
     else if (s5b->step_timer == 0)
         s5b->step_timer = purple_timeout_add((guint)(left / 1000) + 1, waited_long_enough, s5b);
@@ -268,7 +276,12 @@ bs_s5b_race_peer_error(BsS5b *s5b)
         return;
     bs_log(s5b->context.id, "the peer reached none of our candidates");
     s5b->their_report.kind = BS_REPORT_ERROR;
-    decide(s5b);
+    if (s5b->step_timer != 0 && s5b->our_report.kind == BS_REPORT_NONE && nothing_will_come(s5b)) {
+        bs_timer_clear(&s5b->step_timer);
+        waited_long_enough(s5b);
+    } else {
+        decide(s5b);
+    }
 }
 
 BsTransportVerdict

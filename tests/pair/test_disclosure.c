@@ -319,6 +319,26 @@ START_TEST(the_peer_is_not_dialled_where_it_may_not_know)
 }
 END_TEST
 
+/* Nothing to dial, and nothing will come: without any wait, both find that they need another transport. */
+START_TEST(a_hidden_peer_is_not_waited_for)
+{
+    gboolean reported = FALSE;
+
+    disclosure = BS_DISCLOSE_ADDRESSES;
+    send_jingle("session-initiate", OFFER, "");
+    ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
+    send_jingle("transport-info", INFO, "<candidate-error/>");
+    while (g_main_context_iteration(NULL, FALSE))
+        continue;
+    for (guint i = 0; i < pair->b.inbox->len; i++) {
+        const xmlnode *jingle = bs_jingle_element(g_ptr_array_index(pair->b.inbox, i));
+
+        reported |= jingle != NULL && strcmp(bs_jingle_attrib(jingle, "action"), "transport-info") == 0;
+    }
+    ck_assert(reported);
+}
+END_TEST
+
 /* Names and addresses arrive at the proxy as they are; its own neighbourhood is not shown to anybody. */
 START_TEST(all_goes_through_the_users_proxy)
 {
@@ -427,6 +447,7 @@ main(void)
     tcase_add_loop_test(tcase, an_acceptance_tells_what_may_be_told, 0, BS_DISCLOSE_NOTHING + 1);
     tcase_add_test(tcase, the_peer_is_dialled_where_it_may_know);
     tcase_add_loop_test(tcase, the_peer_is_not_dialled_where_it_may_not_know, 0, 2);
+    tcase_add_test(tcase, a_hidden_peer_is_not_waited_for);
     tcase_add_loop_test(tcase, all_goes_through_the_users_proxy, 0, 2);
     tcase_add_test(tcase, a_name_is_not_dialled_if_it_must_be_looked_up_here);
     tcase_add_test(tcase, nothing_happens_before_the_user_has_accepted);
