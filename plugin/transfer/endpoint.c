@@ -117,8 +117,8 @@ session_key(const char *peer, const char *sid)
     return g_strconcat(jid, "\n", sid, NULL);
 }
 
-static gboolean
-has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
+gboolean
+bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
 {
     g_autofree char *key = session_key(peer, sid);
 
@@ -139,7 +139,7 @@ bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
     const BsTransport *transport = transfer->transport;
 
     g_ptr_array_remove(endpoint->transfers, transfer);
-    remember_ended(endpoint, bs_transfer_peer(transfer), bs_jingle_session_sid(transfer->session));
+    remember_ended(endpoint, bs_transfer_peer(transfer), transfer->protocol->sid(transfer));
     if (transport != NULL && transport->class->stream_id != NULL)
         remember_ended(endpoint, bs_transfer_peer(transfer), transport->class->stream_id(transport));
 }
@@ -161,14 +161,14 @@ bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer)
     }
 }
 
-/* The transfer whose session has this sid; with `peer` only if that is its peer. */
+/* The transfer of this protocol whose session has this sid; with `peer` only if that is its peer. */
 static BsTransfer *
-find_transfer(BsEndpoint *endpoint, const char *sid, const char *peer)
+find_transfer(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const char *sid, const char *peer)
 {
     for (guint i = 0; sid != NULL && i < endpoint->transfers->len; i++) {
         BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 
-        if (strcmp(bs_jingle_session_sid(transfer->session), sid) == 0 &&
+        if (transfer->protocol == protocol && strcmp(transfer->protocol->sid(transfer), sid) == 0 &&
             (peer == NULL || bs_jid_equal(bs_transfer_peer(transfer), peer)))
             return transfer;
     }
@@ -210,102 +210,21 @@ count_ringing(const BsEndpoint *endpoint, const char *peer)
     return count;
 }
 
-/* An acknowledged offer that cannot be taken: why, as a reason for session-terminate; BS_JINGLE_NO_REASON if
- * it can. */
-static BsJingleReason
-refusal(const xmlnode *jingle, const BsFileOffer *offer, gboolean request, const char **specific)
+gboolean
+bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer)
 {
-    BsJingleSenders senders = bs_jingle_senders(bs_jingle_first_content(jingle));
-
-    *specific = NULL;
-    if (bs_jingle_count_contents(jingle) > 1)
-        return BS_JINGLE_FAILED_APPLICATION;
-    if (request || senders == BS_JINGLE_SENDERS_RESPONDER) {
-        *specific = "file-not-available";
-        return BS_JINGLE_FAILED_APPLICATION;
-    }
-    if (senders == BS_JINGLE_SENDERS_NONE)
-        return BS_JINGLE_INCOMPATIBLE_PARAMETERS;
-    /* A part of a file that nobody asked for. */
-    if (offer->range_offset > 0)
-        return BS_JINGLE_FAILED_APPLICATION;
-    return BS_JINGLE_NO_REASON;
+    return count_ringing(endpoint, NULL) >= RINGING_MAX ||
+           count_ringing(endpoint, peer) >= RINGING_MAX_OF_ONE;
 }
 
-static void
-announce(BsEndpoint *endpoint, BsTransfer *transfer)
+void
+bs_endpoint_announce(BsEndpoint *endpoint, BsTransfer *transfer)
 {
     endpoint->references++;
     endpoint->events->offered(endpoint, transfer, endpoint->data);
     if (g_ptr_array_find(endpoint->transfers, transfer, NULL) && transfer->events == NULL)
         bs_transfer_decline(transfer);
     endpoint_unref(endpoint);
-}
-
-/* `offer` is taken. */
-static void
-begin_incoming(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version, BsFileOffer *offer)
-{
-    const char *to = bs_jingle_attrib(iq, "to");
-    const char *own_jid = to != NULL ? to : bs_iq_link_own_jid(endpoint->link);
-    BsTransfer *transfer = bs_transfer_new_incoming(endpoint, own_jid, version, offer);
-    const xmlnode *content = bs_jingle_first_content(bs_jingle_element(iq));
-
-    bs_transfer_set_session(transfer, bs_jingle_session_new_from_initiate(
-                                          endpoint->link, iq, bs_transfer_jingle_events(), transfer));
-    switch (bs_transfer_set_transport(transfer, bs_jingle_transport(content))) {
-    case BS_TRANSPORT_OK:
-        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
-        announce(endpoint, transfer);
-        return;
-    case BS_TRANSPORT_UNSUPPORTED:
-        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
-        bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
-        return;
-    case BS_TRANSPORT_BAD:
-    case BS_TRANSPORT_UNKNOWN_ITEM:
-        break;
-    }
-    bs_jingle_answer(endpoint->link, iq, BS_JINGLE_BAD_REQUEST);
-    bs_transfer_finish(transfer, BS_END_UNSUPPORTED, "malformed transport");
-}
-
-static void
-receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
-{
-    const xmlnode *content = bs_jingle_first_content(jingle);
-    BsJingleFileVersion version;
-    gboolean request;
-    g_autoptr(BsFileOffer) offer = bs_jingle_file_parse(bs_jingle_description(content), &version, &request);
-    BsJingleSession *probe = bs_jingle_session_new_from_initiate(endpoint->link, iq, NULL, NULL);
-    const char *specific;
-    BsJingleReason reason;
-
-    bs_jingle_session_free(probe);
-    if (probe == NULL || offer == NULL || bs_jingle_transport(content) == NULL) {
-        bs_log_warning(NULL, "a malformed file offer of %s was refused", bs_jingle_attrib(iq, "from"));
-        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_BAD_REQUEST);
-        return;
-    }
-    if (has_ended(endpoint, bs_jingle_attrib(iq, "from"), bs_jingle_attrib(jingle, "sid"))) {
-        /* A server delivered it again (XEP-0198); its user has had this offer. */
-        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
-        return;
-    }
-    if (count_ringing(endpoint, NULL) >= RINGING_MAX ||
-        count_ringing(endpoint, bs_jingle_attrib(iq, "from")) >= RINGING_MAX_OF_ONE) {
-        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_RESOURCE_CONSTRAINT);
-        return;
-    }
-    reason = refusal(jingle, offer, request, &specific);
-    if (reason != BS_JINGLE_NO_REASON) {
-        bs_log(NULL, "an offer of %s was turned down: %s", bs_jingle_attrib(iq, "from"),
-               bs_jingle_reason_name(reason));
-        bs_jingle_answer(endpoint->link, iq, BS_JINGLE_ACK);
-        bs_jingle_reject(endpoint->link, iq, reason, specific, BS_NS_FILE_ERRORS);
-        return;
-    }
-    begin_incoming(endpoint, iq, version, g_steal_pointer(&offer));
 }
 
 /* A request for a session that is not there: is it about a file, or about what somebody else may know? */
@@ -318,7 +237,8 @@ concerns_files(BsEndpoint *endpoint, const xmlnode *jingle, const char *from)
 
     if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE)
         return is_file_description(bs_jingle_description(content));
-    if (sid != NULL && (find_transfer(endpoint, sid, NULL) != NULL || has_ended(endpoint, from, sid)))
+    if (sid != NULL && (find_transfer(endpoint, &bs_transfer_jingle, sid, NULL) != NULL ||
+                        bs_endpoint_has_ended(endpoint, from, sid)))
         return TRUE;
     if (transport != NULL &&
         (bs_xml_is(transport, "transport", BS_NS_S5B) || bs_xml_is(transport, "transport", BS_NS_JINGLE_IBB)))
@@ -331,7 +251,7 @@ receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
 {
     const char *sid = bs_jingle_attrib(jingle, "sid");
     const char *from = bs_jingle_attrib(iq, "from");
-    BsTransfer *transfer = from != NULL ? find_transfer(endpoint, sid, from) : NULL;
+    BsTransfer *transfer = from != NULL ? find_transfer(endpoint, &bs_transfer_jingle, sid, from) : NULL;
 
     if (transfer != NULL) {
         bs_transfer_heard(transfer);
@@ -346,17 +266,22 @@ receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
     if (from == NULL || !concerns_files(endpoint, jingle, from))
         return FALSE;
     if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE)
-        receive_initiate(endpoint, iq, jingle);
+        bs_endpoint_receive_initiate(endpoint, iq, jingle);
     else
         bs_jingle_answer(endpoint->link, iq, BS_JINGLE_UNKNOWN_SESSION);
     return TRUE;
 }
 
+/* By the transport, or by what chooses it. */
 static gboolean
-take_stanza(BsTransport *transport, const xmlnode *stanza)
+take_stanza(BsTransfer *transfer, const xmlnode *stanza)
 {
-    return transport != NULL && transport->class->take_stanza != NULL &&
-           transport->class->take_stanza(transport, stanza);
+    BsTransport *transport = transfer->transport;
+
+    if (transport != NULL && transport->class->take_stanza != NULL &&
+        transport->class->take_stanza(transport, stanza))
+        return TRUE;
+    return transfer->protocol->take_stanza != NULL && transfer->protocol->take_stanza(transfer, stanza);
 }
 
 /* What a peer sent in-band before it knew of the session's end, the stream's end above all. */
@@ -367,7 +292,7 @@ receive_late_in_band(BsEndpoint *endpoint, const char *from, const xmlnode *stan
     const xmlnode *element = bs_ibb_element(stanza, &kind);
     const char *sid = element != NULL ? bs_ibb_sid(element) : NULL;
 
-    if (from == NULL || sid == NULL || !has_ended(endpoint, from, sid))
+    if (from == NULL || sid == NULL || !bs_endpoint_has_ended(endpoint, from, sid))
         return FALSE;
     if (g_strcmp0(stanza->name, "iq") != 0)
         return TRUE;
@@ -385,12 +310,27 @@ receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
     const char *from = bs_jingle_attrib(stanza, "from");
 
     for (guint i = 0; from != NULL && i < endpoint->transfers->len; i++) {
-        const BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
+        BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 
-        if (bs_jid_equal(bs_transfer_peer(transfer), from) && take_stanza(transfer->transport, stanza))
+        if (bs_jid_equal(bs_transfer_peer(transfer), from) && take_stanza(transfer, stanza))
             return TRUE;
     }
     return receive_late_in_band(endpoint, from, stanza);
+}
+
+static gboolean
+receive_si(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element)
+{
+    const char *from = bs_jingle_attrib(iq, "from");
+    const char *sid = xmlnode_get_attrib((xmlnode *)element, "id");
+    BsTransfer *transfer = from != NULL ? find_transfer(endpoint, &bs_transfer_si, sid, from) : NULL;
+
+    if (from == NULL)
+        return FALSE;
+    /* A server delivered it again (XEP-0198), and the answer comes, or came, with the first one. */
+    if (transfer == NULL && (sid == NULL || !bs_endpoint_has_ended(endpoint, from, sid)))
+        bs_endpoint_receive_si_offer(endpoint, iq, element);
+    return TRUE;
 }
 
 gboolean
@@ -404,13 +344,17 @@ gboolean
 bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq)
 {
     const xmlnode *jingle;
+    const xmlnode *si;
 
     if (bs_iq_link_receive(endpoint->link, iq))
         return TRUE;
     if (g_strcmp0(bs_jingle_attrib(iq, "type"), "set") != 0)
         return FALSE;
     jingle = bs_jingle_element(iq);
-    return jingle != NULL ? receive_jingle(endpoint, iq, jingle) : receive_for_transport(endpoint, iq);
+    if (jingle != NULL)
+        return receive_jingle(endpoint, iq, jingle);
+    si = bs_si_element(iq);
+    return si != NULL ? receive_si(endpoint, iq, si) : receive_for_transport(endpoint, iq);
 }
 
 const char *const *

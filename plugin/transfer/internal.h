@@ -6,6 +6,7 @@
 #include "stream/pump.h"
 #include "transfer/jingle_file.h"
 #include "transfer/jingle_session.h"
+#include "transfer/stream_initiation.h"
 #include "transfer/transfer.h"
 #include "transport/transport.h"
 
@@ -32,8 +33,37 @@ typedef enum {
     TOOK_RECEIVED,
 } Took;
 
+/* Of transfer_si.c. */
+typedef struct _BsSiNegotiation BsSiNegotiation;
+
+/* How a transfer is agreed on: what it says to its peer, and what follows. Where a function says that it may
+ * end the transfer, that is gone afterwards. */
+typedef struct {
+    const char *(*peer)(const BsTransfer *transfer);
+    const char *(*sid)(const BsTransfer *transfer);
+    gboolean (*is_initiator)(const BsTransfer *transfer);
+    /* In: our user accepted. Tells the peer, and makes the connection. */
+    void (*accept)(BsTransfer *transfer);
+    /* Tells the peer that it is over. `specific`: a condition in BS_NS_FILE_ERRORS, or NULL. */
+    void (*terminate)(BsTransfer *transfer, BsJingleReason reason, const char *specific);
+    /* Out: every byte is on its way; in: the file is whole, verified, and has its name. */
+    void (*sent)(BsTransfer *transfer);
+    void (*received)(BsTransfer *transfer);
+    /* The transport found no way; its connection broke while bytes moved. May end the transfer. */
+    void (*no_way)(BsTransfer *transfer);
+    void (*broken)(BsTransfer *transfer);
+    /* A stanza of the peer's that the transport did not take: TRUE if it was ours. NULL: there are none. */
+    gboolean (*take_stanza)(BsTransfer *transfer, const xmlnode *stanza);
+    /* The connection is there: answers that are still due do not matter any more. */
+    void (*settled)(BsTransfer *transfer);
+    /* Gives up all that waits on the link; then: frees it. */
+    void (*let_go)(BsTransfer *transfer);
+    void (*free)(BsTransfer *transfer);
+} BsTransferProtocol;
+
 struct _BsTransfer {
     BsEndpoint *endpoint;
+    const BsTransferProtocol *protocol;
     char *id;
     char *own_jid;
     gboolean incoming;
@@ -42,8 +72,9 @@ struct _BsTransfer {
     BsFileOffer *offer;
     BsJingleFileVersion version;
 
-    BsJingleSession *session;
-    gboolean session_over; /* in: the peer ended it properly while bytes were still on their way */
+    BsJingleSession *session; /* of Jingle ... */
+    BsSiNegotiation *si;      /* ... or of stream initiation */
+    gboolean session_over;    /* in: the peer ended it properly while bytes were still on their way */
     BsTransport *transport;
     BsTransport *proposed;    /* the one that is to follow, ours or the peer's; NULL: none */
     guint replacements;       /* how many were proposed by either party */
@@ -59,7 +90,7 @@ struct _BsTransfer {
     gboolean received;       /* out: the peer has said that it has the whole file */
     guint64 length;          /* out: bytes that go over the connection */
     int unacknowledged;      /* TRANSFER_CONFIRMING: bytes on their way at the last tick ... */
-    guint ticks;             /* ... seconds since that number changed ... */
+    guint ticks;             /* ... ticks since that number changed ... */
     guint closed_ticks;      /* ... and since the peer closed its end or confirmed the file */
     guint timer;             /* what the state waits for */
     guint unavailable_timer; /* the peer went offline */
@@ -71,11 +102,15 @@ struct _BsTransfer {
 
 /* transfer.c */
 
-/* An incoming transfer of what `offer` (taken) describes; `own_jid` is what the peer calls us. */
-BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, BsJingleFileVersion version,
-                                     BsFileOffer *offer);
-/* Its session (taken), made with these events. */
-void bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session);
+/* A transfer of what `offer` (taken) describes: one of ours, with its source (taken), which then waits for
+ * the peer's user; or an incoming one, which waits for ours. `own_jid` is what the peer calls us. */
+BsTransfer *bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProtocol *protocol,
+                                     BsFileOffer *offer, BsSource *source);
+BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const BsTransferProtocol *protocol,
+                                     const char *own_jid, BsFileOffer *offer);
+
+/* The offer's line in the debug window: "offered to", "offered by". */
+void bs_transfer_log_offer(const BsTransfer *transfer, const char *verb);
 
 /* Out: every byte has been handed over, whether or not the pump has had its turn to say so. */
 gboolean bs_transfer_all_sent(const BsTransfer *transfer);
@@ -97,7 +132,24 @@ void bs_transfer_free(BsTransfer *transfer);
 void bs_transfer_peer_unavailable(BsTransfer *transfer);
 void bs_transfer_heard(BsTransfer *transfer);
 
+/* transfer_jingle.c */
+extern const BsTransferProtocol bs_transfer_jingle;
+
+/* The peer's offer `iq`, around `offer` (taken): a transfer with its session. */
+BsTransfer *bs_transfer_new_from_initiate(BsEndpoint *endpoint, const char *own_jid, const xmlnode *iq,
+                                          BsJingleFileVersion version, BsFileOffer *offer);
+
+/* transfer_si.c */
+extern const BsTransferProtocol bs_transfer_si;
+
+/* The peer's offer `iq` of `si` (taken). */
+BsTransfer *bs_transfer_new_from_si(BsEndpoint *endpoint, const char *own_jid, const xmlnode *iq, BsSi *si);
+
 /* transfer_transport.c */
+
+/* Who talks to whom in `transfer`, for a transport of it, and what it tells. */
+BsTransportContext bs_transfer_transport_context(const BsTransfer *transfer);
+extern const BsTransportEvents bs_transfer_transport_events;
 
 /* Out: the first transport, as the offer is to describe it: the caller's. */
 xmlnode *bs_transfer_offer_transport(BsTransfer *transfer);
@@ -111,6 +163,10 @@ void bs_transfer_connect(BsTransfer *transfer);
 /* The connection broke while bytes moved: another one is made if the peer takes part, or the transfer ends.
  */
 void bs_transfer_lose(BsTransfer *transfer);
+
+/* Jingle's ladder: the transport found no way; its connection broke. */
+void bs_transfer_ladder_no_way(BsTransfer *transfer);
+void bs_transfer_ladder_broken(BsTransfer *transfer);
 
 /* The peer proposes the transport of `description` (XEP-0166, 7.2.10) ... */
 BsJingleAnswer bs_transfer_take_proposal(BsTransfer *transfer, const xmlnode *description);
@@ -126,7 +182,7 @@ void bs_transfer_proposal_rejected(BsTransfer *transfer);
 void bs_transfer_free_transports(BsTransfer *transfer);
 
 /* transfer_session.c */
-const BsJingleEvents *bs_transfer_jingle_events(void);
+extern const BsJingleEvents bs_transfer_jingle_events;
 
 /* transfer_bytes.c */
 
@@ -136,7 +192,23 @@ void bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route);
 /* In: a late hash has come while the state is TRANSFER_VERIFYING, or none will come any more. */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 
+/* offers.c */
+
+/* A peer's offers: IQs of type set with these elements. Answered, now or by what becomes of them. */
+void bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle);
+void bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element);
+
 /* endpoint.c */
+
+/* TRUE if more offers ring, in all or of this contact, than a user can deal with. */
+gboolean bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer);
+
+/* Tells the user of an offer; declines it if nobody wants to know. */
+void bs_endpoint_announce(BsEndpoint *endpoint, BsTransfer *transfer);
+
+/* TRUE if a session or stream with this name ended not long ago. */
+gboolean bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const char *sid);
+
 BsIqLink *bs_endpoint_link(BsEndpoint *endpoint);
 PurpleAccount *bs_endpoint_account(BsEndpoint *endpoint);
 BsProxies *bs_endpoint_proxies(BsEndpoint *endpoint);

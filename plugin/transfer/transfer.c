@@ -31,7 +31,7 @@ let_go(BsTransfer *transfer)
     bs_timer_clear(&transfer->unavailable_timer);
     g_clear_pointer(&transfer->pump, bs_pump_free);
     bs_transfer_free_transports(transfer);
-    bs_jingle_session_drop_requests(transfer->session);
+    transfer->protocol->let_go(transfer);
 }
 
 void
@@ -42,7 +42,7 @@ bs_transfer_free(BsTransfer *transfer)
         transfer->source->close(transfer->source);
     if (transfer->sink != NULL)
         transfer->sink->discard(transfer->sink);
-    bs_jingle_session_free(transfer->session);
+    transfer->protocol->free(transfer);
     bs_file_offer_free(transfer->offer);
     g_free(transfer->own_jid);
     g_free(transfer->id);
@@ -63,30 +63,22 @@ bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
     bs_transfer_free(transfer);
 }
 
-static void
-tell_peer(BsTransfer *transfer, BsJingleReason reason, const char *specific)
-{
-    if (transfer->session_over)
-        return;
-    bs_log(transfer->id, "we end the session: %s", bs_jingle_reason_name(reason));
-    bs_jingle_session_terminate(transfer->session, reason, specific, BS_NS_FILE_ERRORS);
-}
-
 void
 bs_transfer_terminate(BsTransfer *transfer, BsJingleReason jingle_reason, const char *specific,
                       BsEndReason reason, const char *detail)
 {
-    tell_peer(transfer, jingle_reason, specific);
+    transfer->protocol->terminate(transfer, jingle_reason, specific);
     bs_transfer_finish(transfer, reason, detail);
 }
 
 static BsTransfer *
-new_transfer(BsEndpoint *endpoint, const char *own_jid, gboolean incoming)
+new_transfer(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const char *own_jid, gboolean incoming)
 {
     static guint count;
     BsTransfer *transfer = g_new0(BsTransfer, 1);
 
     transfer->endpoint = endpoint;
+    transfer->protocol = protocol;
     transfer->id = g_strdup_printf("ft%u", ++count);
     transfer->own_jid = g_strdup(own_jid);
     transfer->incoming = incoming;
@@ -105,8 +97,8 @@ nobody_accepted(gpointer data)
     return FALSE;
 }
 
-static void
-log_file(const BsTransfer *transfer, const char *verb)
+void
+bs_transfer_log_offer(const BsTransfer *transfer, const char *verb)
 {
     g_autofree char *size = transfer->offer->size != BS_SIZE_UNKNOWN
                                 ? g_strdup_printf("%" G_GUINT64_FORMAT " bytes", transfer->offer->size)
@@ -114,48 +106,33 @@ log_file(const BsTransfer *transfer, const char *verb)
 
     bs_log(transfer->id, "%s %s: \"%s\", %s, session %s", verb, bs_transfer_peer(transfer),
            transfer->offer->name != NULL ? transfer->offer->name : "", size,
-           bs_jingle_session_sid(transfer->session));
+           transfer->protocol->sid(transfer));
 }
 
 BsTransfer *
-bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
-                  const BsTransferEvents *events, gpointer data)
+bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProtocol *protocol, BsFileOffer *offer,
+                         BsSource *source)
 {
-    BsIqLink *link = bs_endpoint_link(endpoint);
-    BsTransfer *transfer = new_transfer(endpoint, bs_iq_link_own_jid(link), FALSE);
-    xmlnode *transport;
+    BsTransfer *transfer =
+        new_transfer(endpoint, protocol, bs_iq_link_own_jid(bs_endpoint_link(endpoint)), FALSE);
 
     transfer->state = TRANSFER_OFFERED;
-    transfer->offer = bs_file_offer_copy(offer);
+    transfer->offer = offer;
     transfer->source = source;
-    transfer->session =
-        bs_jingle_session_new(link, peer, "a-file-offer", bs_transfer_jingle_events(), transfer);
-    bs_transfer_watch(transfer, events, data);
-    log_file(transfer, "offered to");
-    transport = bs_transfer_offer_transport(transfer);
     bs_transfer_set_timer(transfer, OFFER_DEADLINE_MS, nobody_accepted);
-    bs_jingle_session_initiate(transfer->session, bs_jingle_file_build(transfer->version, offer), transport);
     return transfer;
 }
 
 BsTransfer *
-bs_transfer_new_incoming(BsEndpoint *endpoint, const char *own_jid, BsJingleFileVersion version,
+bs_transfer_new_incoming(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const char *own_jid,
                          BsFileOffer *offer)
 {
-    BsTransfer *transfer = new_transfer(endpoint, own_jid, TRUE);
+    BsTransfer *transfer = new_transfer(endpoint, protocol, own_jid, TRUE);
 
     transfer->state = TRANSFER_RINGING;
-    transfer->version = version;
     transfer->offer = offer;
     bs_transfer_set_timer(transfer, RINGING_DEADLINE_MS, nobody_accepted);
     return transfer;
-}
-
-void
-bs_transfer_set_session(BsTransfer *transfer, BsJingleSession *session)
-{
-    transfer->session = session;
-    log_file(transfer, "offered by");
 }
 
 void
@@ -168,18 +145,13 @@ bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer
 void
 bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
 {
-    xmlnode *transport;
-
     if (transfer->state != TRANSFER_RINGING) {
         sink->discard(sink);
         return;
     }
     bs_log(transfer->id, "accepted here");
     transfer->sink = sink;
-    transport = transfer->transport->class->describe(transfer->transport);
-    bs_jingle_session_accept(transfer->session, bs_jingle_file_build(transfer->version, transfer->offer),
-                             transport);
-    bs_transfer_connect(transfer);
+    transfer->protocol->accept(transfer);
 }
 
 /* Tells the peer and frees the transfer, without an event. */
@@ -187,7 +159,7 @@ static void
 end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
 {
     bs_log(transfer->id, "ended here: %s", why);
-    tell_peer(transfer, reason, NULL);
+    transfer->protocol->terminate(transfer, reason, NULL);
     bs_endpoint_remove(transfer->endpoint, transfer);
     bs_transfer_free(transfer);
 }
@@ -284,7 +256,7 @@ bs_transfer_id(const BsTransfer *transfer)
 const char *
 bs_transfer_peer(const BsTransfer *transfer)
 {
-    return bs_jingle_session_peer(transfer->session);
+    return transfer->protocol->peer(transfer);
 }
 
 const BsFileOffer *

@@ -46,6 +46,11 @@ typedef struct {
 BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                               BsSource *source, const BsTransferEvents *events, gpointer data);
 
+/* The same by stream initiation, for peers without Jingle (XEP-0096). What `offer` promises of hashes is left
+ * out. */
+BsTransfer *bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
+                                 BsSource *source, const BsTransferEvents *events, gpointer data);
+
 /* Who wants to know of an incoming transfer, to be set once inside `offered` (see endpoint.h). */
 void bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer data);
 

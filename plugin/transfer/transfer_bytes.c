@@ -9,10 +9,14 @@
 /* How long a hash that was promised, or only might come, is waited for. */
 #define PROMISED_HASH_WAIT_MS 5000
 #define LATE_HASH_WAIT_MS 2000
-/* How long the peer may take to write and verify what it received, seconds. */
-#define CONFIRMATION_DEADLINE_S 600
-/* A peer that closed its end, or confirmed the file, and then does not end the session, seconds. */
-#define SILENT_PEER_WAIT_S 5
+/* When all bytes are sent, how often we look what has become of them: seldom where the peer will say so, and
+ * often where its closing is all that there will be. */
+#define TICK_MS 1000
+#define SHORT_TICK_MS 100
+/* How long the peer may take to write and verify what it received, in ticks. */
+#define CONFIRMATION_TICKS 600
+/* A peer that closed its end, or confirmed the file, and then does not end the session, in ticks. */
+#define SILENT_PEER_TICKS 5
 
 /* The strongest of a set that is not empty, as a set. */
 static guint
@@ -28,10 +32,14 @@ strongest(guint hashes)
 /* What to compute of a file that comes in: what can be compared. A sender that says nothing of hashes may
  * still send one when all is over: Conversations does, with one of these two. */
 static guint
-hashes_to_compute(const BsFileOffer *offer)
+hashes_to_compute(const BsTransfer *transfer)
 {
+    const BsFileOffer *offer = transfer->offer;
+
     if (offer->hashes != 0)
         return strongest(offer->hashes);
+    if (transfer->session_over)
+        return 0;
     if (offer->hashes_promised != 0)
         return offer->hashes_promised;
     return 1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA256;
@@ -74,10 +82,7 @@ complete(BsTransfer *transfer, BsEndReason reason)
         return;
     }
     if (!transfer->session_over)
-        bs_jingle_session_session_info(
-            transfer->session, bs_jingle_file_build_received(transfer->version, transfer->offer,
-                                                             bs_jingle_session_creator(transfer->session),
-                                                             bs_jingle_session_content(transfer->session)));
+        transfer->protocol->received(transfer);
     bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, reason, NULL);
 }
 
@@ -159,7 +164,7 @@ end_unconfirmed(BsTransfer *transfer)
         bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
 }
 
-/* Once a second, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
+/* Once a tick, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
  * will not send one; and one that did so with bytes still on their way has broken the connection. */
 static gboolean
 confirmation_tick(gpointer data)
@@ -171,7 +176,7 @@ confirmation_tick(gpointer data)
     transfer->unacknowledged = unacknowledged;
     if (transfer->received || bs_pump_peer_closed(transfer->pump))
         transfer->closed_ticks++;
-    if (transfer->closed_ticks < SILENT_PEER_WAIT_S && transfer->ticks < CONFIRMATION_DEADLINE_S)
+    if (transfer->closed_ticks < SILENT_PEER_TICKS && transfer->ticks < CONFIRMATION_TICKS)
         return TRUE;
     end_unconfirmed(transfer);
     return FALSE;
@@ -196,7 +201,6 @@ take_digests(BsTransfer *transfer)
     }
 }
 
-/* All bytes are on their way: the hash that was promised follows (XEP-0234, 8.2). */
 static void
 all_sent(BsTransfer *transfer)
 {
@@ -206,12 +210,8 @@ all_sent(BsTransfer *transfer)
     transfer->state = TRANSFER_CONFIRMING;
     if (whole)
         take_digests(transfer);
-    if (transfer->offer->hashes != 0)
-        bs_jingle_session_session_info(
-            transfer->session, bs_jingle_file_build_checksum(transfer->version, transfer->offer,
-                                                             bs_jingle_session_creator(transfer->session),
-                                                             bs_jingle_session_content(transfer->session)));
-    bs_transfer_set_timer(transfer, 1000, confirmation_tick);
+    transfer->protocol->sent(transfer);
+    bs_transfer_set_timer(transfer, transfer->session_over ? SHORT_TICK_MS : TICK_MS, confirmation_tick);
 }
 
 static void
@@ -257,8 +257,8 @@ start_receiving(BsTransfer *transfer, int fd)
 {
     guint64 length = MIN(transfer->offer->range_length, transfer->offer->size);
 
-    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, length,
-                                     hashes_to_compute(transfer->offer), &pump_events, transfer);
+    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, length, hashes_to_compute(transfer),
+                                     &pump_events, transfer);
 }
 
 /* Over a new connection the bytes begin with the first one that was asked for, whatever has moved before. */
@@ -279,7 +279,7 @@ bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
 
     transfer->state = TRANSFER_MOVING;
     transfer->route = *route;
-    bs_jingle_session_settled(transfer->session);
+    transfer->protocol->settled(transfer);
     if (!go_to_beginning(transfer, &error)) {
         bs_socket_close(fd);
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,

@@ -255,7 +255,7 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
     bs_transfer_finish(transfer, end, NULL);
 }
 
-static const BsJingleEvents jingle_events = {
+const BsJingleEvents bs_transfer_jingle_events = {
     .accepted = session_accepted,
     .transport_info = session_transport_info,
     .session_info = session_info,
@@ -265,9 +265,3 @@ static const BsJingleEvents jingle_events = {
     .proceed = session_proceed,
     .ended = session_ended,
 };
-
-const BsJingleEvents *
-bs_transfer_jingle_events(void)
-{
-    return &jingle_events;
-}

@@ -82,17 +82,25 @@ transport_connected(int fd, const BsRoute *route, gpointer data)
     bs_transfer_move(data, fd, route);
 }
 
-static void transport_failed(gpointer data);
+static void
+transport_failed(gpointer data)
+{
+    BsTransfer *transfer = data;
 
-static const BsTransportEvents transport_events = {
+    if (transfer->state == TRANSFER_CONNECTING)
+        transfer->protocol->no_way(transfer);
+    else if (transfer->state == TRANSFER_MOVING)
+        bs_transfer_lose(transfer);
+}
+
+const BsTransportEvents bs_transfer_transport_events = {
     .send_info = send_transport_info,
     .connected = transport_connected,
     .failed = transport_failed,
 };
 
-/* NULL if there is none of that name. */
-static BsTransport *
-new_transport(BsTransfer *transfer, const char *xmlns)
+BsTransportContext
+bs_transfer_transport_context(const BsTransfer *transfer)
 {
     BsTransportContext context = {
         .id = transfer->id,
@@ -101,15 +109,24 @@ new_transport(BsTransfer *transfer, const char *xmlns)
         .proxies = bs_endpoint_proxies(transfer->endpoint),
         .disclosure = bs_endpoint_disclosure(transfer->endpoint),
         .own_jid = transfer->own_jid,
-        .peer_jid = bs_jingle_session_peer(transfer->session),
-        .initiator = bs_jingle_session_is_initiator(transfer->session),
+        .peer_jid = transfer->protocol->peer(transfer),
+        .initiator = transfer->protocol->is_initiator(transfer),
         .avoided = transfer->avoided.host[0] != '\0' ? &transfer->avoided : NULL,
     };
 
+    return context;
+}
+
+/* NULL if there is none of that name. */
+static BsTransport *
+new_transport(BsTransfer *transfer, const char *xmlns)
+{
+    BsTransportContext context = bs_transfer_transport_context(transfer);
+
     if (g_strcmp0(xmlns, BS_NS_S5B) == 0)
-        return bs_s5b_new(&context, &transport_events, transfer);
+        return bs_s5b_new(&context, &bs_transfer_transport_events, transfer);
     if (g_strcmp0(xmlns, BS_NS_JINGLE_IBB) == 0)
-        return bs_ibb_new(&context, &transport_events, transfer);
+        return bs_ibb_new(&context, &bs_transfer_transport_events, transfer);
     return NULL;
 }
 
@@ -225,8 +242,8 @@ propose_next(BsTransfer *transfer, gboolean had_connection)
         give_up(transfer);
 }
 
-static void
-no_way_found(BsTransfer *transfer)
+void
+bs_transfer_ladder_no_way(BsTransfer *transfer)
 {
     transfer->lost_reason = BS_END_NO_ROUTE;
     if (transfer->session_over)
@@ -238,18 +255,6 @@ no_way_found(BsTransfer *transfer)
 }
 
 /* Before the peer has said that it has the file, what the pump has sent may be in the transport still. */
-static void
-transport_failed(gpointer data)
-{
-    BsTransfer *transfer = data;
-
-    if (transfer->state == TRANSFER_CONNECTING)
-        no_way_found(transfer);
-    else if (transfer->state == TRANSFER_MOVING ||
-             (transfer->state == TRANSFER_CONFIRMING && !transfer->received))
-        bs_transfer_lose(transfer);
-}
-
 static gboolean
 propose_after_break(gpointer data)
 {
@@ -269,16 +274,21 @@ avoid_dead_route(BsTransfer *transfer)
 }
 
 void
-bs_transfer_lose(BsTransfer *transfer)
+bs_transfer_ladder_broken(BsTransfer *transfer)
 {
-    transfer->broken_connections++;
-    if (transfer->session_over) {
-        bs_transfer_finish(transfer, BS_END_CONNECTION_LOST, NULL);
-        return;
-    }
     avoid_dead_route(transfer);
     wait_for_peer(transfer, BS_END_CONNECTION_LOST, transfer->incoming ? WORD_WAIT_MS : RECEIVER_WAIT_MS,
                   propose_after_break);
+}
+
+void
+bs_transfer_lose(BsTransfer *transfer)
+{
+    transfer->broken_connections++;
+    if (transfer->session_over)
+        bs_transfer_finish(transfer, BS_END_CONNECTION_LOST, NULL);
+    else
+        transfer->protocol->broken(transfer);
 }
 
 /* `proposed` is what both agreed on. What moved over the old one is void. */

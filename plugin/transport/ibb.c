@@ -22,6 +22,8 @@
 /* How long the peer may take to open the stream, to acknowledge that, or to acknowledge its end. */
 #define OPEN_DEADLINE_MS 30000
 #define CLOSE_DEADLINE_MS 30000
+/* Every block has been acknowledged, and libpurple 2.14 never acknowledges the end. */
+#define CLOSE_ALONE_DEADLINE_MS 1000
 /* After the stream was closed, how long the peer has for its last word in the session. */
 #define LAST_WORD_MS 60000
 
@@ -47,6 +49,7 @@ typedef struct {
     IbbState state;
     char *sid;
     gboolean described; /* we have told the peer of it */
+    gboolean alone;     /* without a session */
     guint block_size;
     char *open_id; /* of the stanza with which the peer opened it */
     int fd;        /* our end; -1 before and after */
@@ -90,7 +93,7 @@ last_word_missing(gpointer data)
 }
 
 /* As over a socket, a peer that ended its side may not say any more; but one that has only acknowledged our
- * end has not. */
+ * end has not, if there is a session in which to say it. */
 static void
 close_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
 {
@@ -98,7 +101,7 @@ close_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
 
     (void)iq;
     ibb->request = NULL;
-    if (outcome == BS_IQ_RESULT)
+    if (outcome == BS_IQ_RESULT && !ibb->alone)
         ibb->timer = purple_timeout_add(LAST_WORD_MS, last_word_missing, ibb);
     else
         stop(ibb);
@@ -114,7 +117,7 @@ all_sent(gpointer data)
     g_clear_pointer(&ibb->outgoing, bs_ibb_outgoing_free);
     ibb->state = IBB_CLOSING;
     request = bs_iq_request(ibb->context.link, "set", ibb->context.peer_jid, bs_ibb_build_close(ibb->sid),
-                            CLOSE_DEADLINE_MS, close_answered, ibb);
+                            ibb->alone ? CLOSE_ALONE_DEADLINE_MS : CLOSE_DEADLINE_MS, close_answered, ibb);
     if (request != NULL)
         ibb->request = request;
 }
@@ -406,5 +409,21 @@ bs_ibb_new(const BsTransportContext *context, const BsTransportEvents *events, g
     ibb->sid = bs_random_id();
     ibb->block_size = BLOCK_SIZE;
     ibb->fd = -1;
+    return &ibb->base;
+}
+
+BsTransport *
+bs_ibb_new_alone(const BsTransportContext *context, const char *sid, const BsTransportEvents *events,
+                 gpointer data)
+{
+    BsIbb *ibb = (BsIbb *)bs_ibb_new(context, events, data);
+
+    g_free(ibb->sid);
+    ibb->sid = g_strdup(sid);
+    ibb->alone = TRUE;
+    /* Nobody has told the peer of a limit; what it opens with is taken, what we open with is our usual size.
+     */
+    if (!context->initiator)
+        ibb->block_size = BS_IBB_BLOCK_MAX;
     return &ibb->base;
 }

@@ -10,4 +10,9 @@
  * live on until the transfer ends. */
 BsTransport *bs_ibb_new(const BsTransportContext *context, const BsTransportEvents *events, gpointer data);
 
+/* The same for the stream `sid` without a Jingle session (XEP-0047 alone): nothing is described, `initiator`
+ * of the context opens it, and its end is the last word. */
+BsTransport *bs_ibb_new_alone(const BsTransportContext *context, const char *sid,
+                              const BsTransportEvents *events, gpointer data);
+
 #endif

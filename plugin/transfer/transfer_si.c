@@ -1,0 +1,294 @@
+/* A transfer that is agreed on by stream initiation (XEP-0095, XEP-0096): one question, one answer, and then
+ * the streams' own stanzas. SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "log.h"
+#include "random_id.h"
+#include "transfer/internal.h"
+#include "transport/ibb.h"
+#include "transport/ibb_xml.h"
+#include "transport/si_bytestreams.h"
+
+/* Longer than any transfer waits for the peer's user. */
+#define ANSWER_TIMEOUT_MS (2 * 60 * 60 * 1000)
+
+struct _BsSiNegotiation {
+    char *peer;
+    char *sid;
+    guint methods;        /* those that may still be tried: bit set of 1 << BsSiMethod */
+    BsIqRequest *request; /* out: our offer */
+    xmlnode *offer;       /* in: the peer's, until it is answered */
+};
+
+static const char *
+si_peer(const BsTransfer *transfer)
+{
+    return transfer->si->peer;
+}
+
+static const char *
+si_sid(const BsTransfer *transfer)
+{
+    return transfer->si->sid;
+}
+
+/* Only files that are sent are offered. */
+static gboolean
+si_is_initiator(const BsTransfer *transfer)
+{
+    return !transfer->incoming;
+}
+
+static BsTransport *
+new_transport(BsTransfer *transfer, BsSiMethod method)
+{
+    BsTransportContext context = bs_transfer_transport_context(transfer);
+
+    if (method == BS_SI_IN_BAND)
+        return bs_ibb_new_alone(&context, transfer->si->sid, &bs_transfer_transport_events, transfer);
+    return bs_si_bytestreams_new(&context, transfer->si->sid, &bs_transfer_transport_events, transfer);
+}
+
+static void
+try(BsTransfer *transfer, BsSiMethod method)
+{
+    transfer->si->methods &= ~(1u << method);
+    bs_transfer_free_transports(transfer);
+    transfer->transport = new_transport(transfer, method);
+    bs_transfer_connect(transfer);
+}
+
+/* Both parties have agreed, and nothing is said any more but in the streams. */
+static void
+agree(BsTransfer *transfer, BsSiMethod method)
+{
+    transfer->session_over = TRUE;
+    try(transfer, method);
+}
+
+static void
+si_accept(BsTransfer *transfer)
+{
+    BsSiNegotiation *si = transfer->si;
+    BsSiMethod method = si->methods & 1u << BS_SI_BYTESTREAMS ? BS_SI_BYTESTREAMS : BS_SI_IN_BAND;
+    xmlnode *offer = g_steal_pointer(&si->offer);
+
+    bs_iq_reply_result(bs_endpoint_link(transfer->endpoint), offer,
+                       bs_si_build_answer(transfer->offer, 1u << method));
+    xmlnode_free(offer);
+    agree(transfer, method);
+}
+
+static gboolean
+is_in_band(const BsTransport *transport)
+{
+    return transport != NULL && strcmp(transport->class->xmlns, BS_NS_JINGLE_IBB) == 0;
+}
+
+/* An offer can be turned down, and an in-band stream be closed before its end; there are no other words. */
+static void
+si_terminate(BsTransfer *transfer, BsJingleReason reason, const char *specific)
+{
+    BsIqLink *link = bs_endpoint_link(transfer->endpoint);
+    xmlnode *offer = g_steal_pointer(&transfer->si->offer);
+
+    (void)specific;
+    if (offer != NULL) {
+        bs_iq_reply_error(link, offer, "cancel", "forbidden", NULL, NULL);
+        xmlnode_free(offer);
+    } else if (reason != BS_JINGLE_SUCCESS && is_in_band(transfer->transport)) {
+        bs_iq_request(link, "set", transfer->si->peer, bs_ibb_build_close(transfer->si->sid), 0, NULL, NULL);
+    }
+}
+
+static void
+si_say_nothing(BsTransfer *transfer)
+{
+    (void)transfer;
+}
+
+/* The sender opens the in-band stream when the other one found no way; the receiver waits for that. */
+static void
+si_no_way(BsTransfer *transfer)
+{
+    if (!(transfer->si->methods & 1u << BS_SI_IN_BAND)) {
+        bs_transfer_finish(transfer, BS_END_NO_ROUTE, NULL);
+        return;
+    }
+    bs_log(transfer->id, "now in-band");
+    try(transfer, BS_SI_IN_BAND);
+}
+
+static void
+si_broken(BsTransfer *transfer)
+{
+    bs_transfer_finish(transfer, BS_END_CONNECTION_LOST, NULL);
+}
+
+/* The peer goes in-band although SOCKS5 was agreed on: it may have found no way, or have no streamhosts. */
+static gboolean
+si_take_stanza(BsTransfer *transfer, const xmlnode *stanza)
+{
+    BsIbbKind kind;
+    const xmlnode *element = bs_ibb_element(stanza, &kind);
+
+    if (element == NULL || kind != BS_IBB_OPEN || !transfer->incoming ||
+        transfer->state != TRANSFER_CONNECTING || !(transfer->si->methods & 1u << BS_SI_IN_BAND) ||
+        g_strcmp0(bs_ibb_sid(element), transfer->si->sid) != 0)
+        return FALSE;
+    bs_log(transfer->id, "the peer goes in-band");
+    try(transfer, BS_SI_IN_BAND);
+    return transfer->transport->class->take_stanza(transfer->transport, stanza);
+}
+
+static void
+si_let_go(BsTransfer *transfer)
+{
+    bs_iq_request_cancel(&transfer->si->request);
+}
+
+static void
+si_free(BsTransfer *transfer)
+{
+    BsSiNegotiation *si = g_steal_pointer(&transfer->si);
+
+    g_clear_pointer(&si->offer, xmlnode_free);
+    g_free(si->peer);
+    g_free(si->sid);
+    g_free(si);
+}
+
+const BsTransferProtocol bs_transfer_si = {
+    .peer = si_peer,
+    .sid = si_sid,
+    .is_initiator = si_is_initiator,
+    .accept = si_accept,
+    .terminate = si_terminate,
+    .sent = si_say_nothing,
+    .received = si_say_nothing,
+    .no_way = si_no_way,
+    .broken = si_broken,
+    .take_stanza = si_take_stanza,
+    .settled = si_say_nothing,
+    .let_go = si_let_go,
+    .free = si_free,
+};
+
+static BsEndReason
+reason_for_error(const char *condition)
+{
+    static const char *const declined[] = {"forbidden", "not-acceptable", "not-allowed", NULL};
+    static const char *const unsupported[] = {"service-unavailable", "feature-not-implemented", "bad-request",
+                                              NULL};
+    static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
+                                       "remote-server-timeout", NULL};
+
+    if (g_strv_contains(declined, condition))
+        return BS_END_DECLINED;
+    if (g_strv_contains(unsupported, condition))
+        return BS_END_UNSUPPORTED;
+    return g_strv_contains(gone, condition) ? BS_END_PEER_GONE : BS_END_PEER_FAILED;
+}
+
+/* The peer may want a part only (XEP-0096, 3). FALSE if there is no such part. */
+static gboolean
+take_range(BsTransfer *transfer, const BsFileOffer *wanted)
+{
+    guint64 offset = wanted->range_offset;
+
+    if (offset > transfer->offer->size || (offset > 0 && transfer->source->seek == NULL))
+        return FALSE;
+    transfer->offer->range_offset = offset;
+    transfer->offer->range_length = MIN(transfer->offer->size - offset, wanted->range_length);
+    return TRUE;
+}
+
+static void
+take_answer(BsTransfer *transfer, const xmlnode *iq)
+{
+    const xmlnode *element = bs_si_element(iq);
+    g_autoptr(BsSi) answer = element != NULL ? bs_si_parse_answer(element) : NULL;
+
+    if (answer == NULL || !(answer->methods & transfer->si->methods)) {
+        bs_log_warning(transfer->id, "the peer's answer names no way of moving bytes that we offered");
+        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
+    } else if (!take_range(transfer, answer->file)) {
+        bs_log_warning(transfer->id, "the peer wants a part that the file does not have");
+        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
+    } else {
+        bs_log(transfer->id, "the peer accepted");
+        if (transfer->events->accepted != NULL)
+            transfer->events->accepted(transfer, transfer->data);
+        agree(transfer, answer->order[0]);
+    }
+}
+
+static void
+offer_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
+{
+    BsTransfer *transfer = data;
+    g_autofree char *condition = NULL;
+
+    transfer->si->request = NULL;
+    switch (outcome) {
+    case BS_IQ_RESULT:
+        take_answer(transfer, iq);
+        break;
+    case BS_IQ_ERROR:
+        condition = bs_iq_error_condition(iq);
+        bs_log(transfer->id, "the offer was answered with the error %s", condition);
+        bs_transfer_finish(transfer, reason_for_error(condition), NULL);
+        break;
+    case BS_IQ_TIMEOUT:
+        bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
+        break;
+    }
+}
+
+static BsSiNegotiation *
+new_negotiation(const char *peer, const char *sid, guint methods)
+{
+    BsSiNegotiation *si = g_new0(BsSiNegotiation, 1);
+
+    si->peer = g_strdup(peer);
+    si->sid = g_strdup(sid);
+    si->methods = methods;
+    return si;
+}
+
+BsTransfer *
+bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
+                     const BsTransferEvents *events, gpointer data)
+{
+    const guint methods = 1u << BS_SI_BYTESTREAMS | 1u << BS_SI_IN_BAND;
+    g_autofree char *sid = bs_random_id();
+    BsTransfer *transfer =
+        bs_transfer_new_outgoing(endpoint, &bs_transfer_si, bs_file_offer_copy(offer), source);
+    BsIqRequest *request;
+
+    transfer->si = new_negotiation(peer, sid, methods);
+    /* There is no later word in which a hash could follow. */
+    transfer->offer->hashes_promised = 0;
+    transfer->offer->can_range = source->seek != NULL;
+    bs_transfer_watch(transfer, events, data);
+    bs_transfer_log_offer(transfer, "offered by stream initiation to");
+    request = bs_iq_request(bs_endpoint_link(endpoint), "set", peer,
+                            bs_si_build_offer(sid, transfer->offer, methods), ANSWER_TIMEOUT_MS,
+                            offer_answered, transfer);
+    if (request != NULL)
+        transfer->si->request = request;
+    return transfer;
+}
+
+BsTransfer *
+bs_transfer_new_from_si(BsEndpoint *endpoint, const char *own_jid, const xmlnode *iq, BsSi *si)
+{
+    BsTransfer *transfer =
+        bs_transfer_new_incoming(endpoint, &bs_transfer_si, own_jid, g_steal_pointer(&si->file));
+
+    transfer->si = new_negotiation(bs_jingle_attrib(iq, "from"), si->sid, si->methods);
+    transfer->si->offer = xmlnode_copy(iq);
+    bs_si_free(si);
+    bs_transfer_log_offer(transfer, "offered by stream initiation by");
+    return transfer;
+}
