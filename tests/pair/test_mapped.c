@@ -143,6 +143,7 @@ teardown(void)
     router_service_free(router);
 }
 
+#ifdef HAVE_NATPMP
 static gboolean
 run_until_mapped(void)
 {
@@ -256,25 +257,6 @@ START_TEST(a_private_address_is_told_once)
 }
 END_TEST
 
-static BsDisclosure
-disclose_nothing(PurpleAccount *account, const char *peer)
-{
-    (void)account;
-    (void)peer;
-    return BS_DISCLOSE_NOTHING;
-}
-
-START_TEST(who_tells_no_address_maps_no_port)
-{
-    bs_endpoint_set_disclosure(pair->a.endpoint, disclose_nothing);
-    bs_endpoint_set_disclosure(pair->b.endpoint, disclose_nothing);
-    pair_offer(&pair->a, "file", SIZE);
-    ck_assert(pair_settle(pair));
-    ck_assert_int_eq(pair->a.reason, BS_END_DELIVERED);
-    ck_assert_uint_eq(router->nat_pmp_requests, 0);
-}
-END_TEST
-
 /* A peer that has said that it reaches none of our candidates does not dial later ones. */
 START_TEST(nothing_is_told_after_the_peers_report)
 {
@@ -297,6 +279,26 @@ START_TEST(nothing_is_told_after_the_peers_report)
     ck_assert(run_until_mapped());
     bs_test_run_for(100);
     ck_assert_uint_eq(trickled[0].assisted, 0);
+}
+END_TEST
+#endif
+
+static BsDisclosure
+disclose_nothing(PurpleAccount *account, const char *peer)
+{
+    (void)account;
+    (void)peer;
+    return BS_DISCLOSE_NOTHING;
+}
+
+START_TEST(who_tells_no_address_maps_no_port)
+{
+    bs_endpoint_set_disclosure(pair->a.endpoint, disclose_nothing);
+    bs_endpoint_set_disclosure(pair->b.endpoint, disclose_nothing);
+    pair_offer(&pair->a, "file", SIZE);
+    ck_assert(pair_settle(pair));
+    ck_assert_int_eq(pair->a.reason, BS_END_DELIVERED);
+    ck_assert_uint_eq(router->nat_pmp_requests, 0);
 }
 END_TEST
 
@@ -330,7 +332,7 @@ START_TEST(a_candidate_that_comes_when_all_have_failed)
     static const char candidate[] =
         "<candidate cid='%s' host='%s' port='%u' jid='bob@two.test/b' priority='%u' type='%s'/>";
     g_autofree char *address = own_address();
-    g_autofree char *dead = g_strdup_printf(candidate, "dead", address, 1, 8257536, "direct");
+    g_autofree char *dead = g_strdup_printf(candidate, "dead", address, 1u, 8257536u, "direct");
     g_autofree char *offer = g_strdup_printf(OFFER, dead);
     g_autofree char *dst_addr = bs_dst_addr("stream", "bob@two.test/b", "alice@one.test/a");
     g_autofree char *late = NULL;
@@ -349,7 +351,7 @@ START_TEST(a_candidate_that_comes_when_all_have_failed)
     ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
     bs_test_run_for(300);
     ck_assert(!has_reported("candidate-error", &cid));
-    late = g_strdup_printf(candidate, "late", address, bs_listener_port(), 7912448, "assisted");
+    late = g_strdup_printf(candidate, "late", address, (guint)bs_listener_port(), 7912448u, "assisted");
     info = g_strdup_printf(INFO, late);
     second = script_jingle(pair, "transport-info", "s", info);
     ck_assert_str_eq(second, "result");
