@@ -3,9 +3,11 @@
  * of this machine's. SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <eventloop.h>
+#include <netinet/in.h>
 #include <prefs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "pair.h"
@@ -365,6 +367,64 @@ START_TEST(a_candidate_that_comes_when_all_have_failed)
 }
 END_TEST
 
+/* Closes at once what comes, and counts. */
+static void
+turn_away(gpointer data, int listening, PurpleInputCondition condition)
+{
+    int fd = accept(listening, NULL, NULL);
+
+    (void)condition;
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ++*(guint *)data;
+}
+
+static int
+open_socket(guint16 *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)(gpointer)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)(gpointer)&address, &length), 0);
+    *port = g_ntohs(address.sin_port);
+    return fd;
+}
+
+/* A mapped port that is offered twice is dialled as often as one that is offered once: for each DST.ADDR. */
+START_TEST(the_same_place_is_dialled_once)
+{
+    static const char candidates[] =
+        "<candidate cid='one' host='%s' port='%u' jid='bob@two.test/b' priority='7912448' type='assisted'/>"
+        "<candidate cid='two' host='%s' port='%u' jid='bob@two.test/b' priority='7912446' type='direct'/>";
+    g_autofree char *address = own_address();
+    g_autofree char *both = NULL;
+    g_autofree char *offer = NULL;
+    g_autofree char *answer = NULL;
+    const char *cid;
+    guint16 port;
+    guint dialled = 0;
+    int fd = open_socket(&port);
+    guint watch = purple_input_add(fd, PURPLE_INPUT_READ, turn_away, &dialled);
+
+    both = g_strdup_printf(candidates, address, port, address, port);
+    offer = g_strdup_printf(OFFER, both);
+    pair_free(pair);
+    use(pair_new_scripted());
+    purple_prefs_set_bool("/purple/network/map_ports", FALSE);
+    answer = script_jingle(pair, "session-initiate", "s", offer);
+    ck_assert_str_eq(answer, "result");
+    for (guint i = 0; i < 100 * HANG_SECONDS && !has_reported("candidate-error", &cid); i++)
+        bs_test_run_for(10);
+    ck_assert(has_reported("candidate-error", &cid));
+    ck_assert_uint_eq(dialled, 2);
+    purple_input_remove(watch);
+    close(fd);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -385,6 +445,7 @@ main(void)
 #endif
     tcase_add_test(tcase, who_tells_no_address_maps_no_port);
     tcase_add_test(tcase, a_candidate_that_comes_when_all_have_failed);
+    tcase_add_test(tcase, the_same_place_is_dialled_once);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);
