@@ -163,7 +163,7 @@ class Home:
         self.router.set(*FORWARD)
         self.line = "line-" + name
         self._cable = subprocess.Popen(
-            [internet.delay_program, str(DELAY_MS), internet.core.path, self.line, self.router.path, "wan"],
+            [internet.delay_program, str(plan.delay), internet.core.path, self.line, self.router.path, "wan"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         try:
             if self._cable.stdout.readline() != b"ready\n":

@@ -65,7 +65,8 @@ class Stage(Case):
         if scene.cut:
             self.internet.cut_direct_connections()
         user_a = "%s@%s" % (A, ELSEWHERE) if scene.a_elsewhere else A
-        server = self.own_server((user_a, B), internet.SERVER4, proxy=scene.proxy, prefix=self.internet.server.prefix)
+        server = self.own_server((user_a, B), internet.SERVER4, proxy=scene.proxy, limits=scene.limits,
+                                 prefix=self.internet.server.prefix)
         if scene.silent_proxy:
             self.at_end(SilentListener(internet.CORE4, server.proxy_port).stop)
         if scene.a_pref:
