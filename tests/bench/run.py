@@ -15,7 +15,6 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "net"))
 
 import internet  # noqa: E402
-import network  # noqa: E402
 import prosody  # noqa: E402
 import runner  # noqa: E402
 from case import Lab  # noqa: E402
@@ -117,8 +116,6 @@ def main():
     if reason:
         print("SKIP: " + reason)
         return
-    if network.inside():
-        internet.prepare()
     sys.exit(run(options))
 
 
