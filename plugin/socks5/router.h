@@ -6,7 +6,7 @@
 #include <glib.h>
 
 /* For so many seconds a port is asked for, and then asked for again. */
-#define BS_ROUTER_LEASE_S 3600
+#define BS_ROUTER_LEASE_S 3600u
 
 /* A port of ours that a router passes connections on to. All addresses are IPv4. */
 typedef struct {

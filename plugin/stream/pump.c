@@ -286,7 +286,7 @@ run(BsPump *pump)
         end_pump(pump, error);
     } else {
         wait_for_turn(pump, move, now);
-        if (now - pump->last_progress >= PROGRESS_EVERY_US)
+        if (pump->mover.moved > 0 && now - pump->last_progress >= PROGRESS_EVERY_US)
             report_progress(pump, now);
     }
     leave(pump);
@@ -330,7 +330,7 @@ pump_new(const char *id, const BsPumpEvents *events, gpointer data)
     pump->events = *events;
     pump->data = data;
     pump->state = PUMP_RUNNING;
-    pump->last_breath = pump->last_progress = g_get_monotonic_time();
+    pump->last_breath = g_get_monotonic_time();
     pump->stall_timer = purple_timeout_add_seconds(STALL_TICK_SECONDS, stall_tick, pump);
     kick_after(pump, 0);
     return pump;

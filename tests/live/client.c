@@ -151,6 +151,18 @@ do_send(char **fields)
     return TRUE;
 }
 
+/* say ACCOUNT WHO TEXT: a chat message */
+static gboolean
+do_say(char **fields)
+{
+    PurpleConnection *gc = find_connection(fields[0]);
+
+    if (gc == NULL)
+        return FALSE;
+    serv_send_im(gc, fields[1], fields[2], 0);
+    return TRUE;
+}
+
 /* can-send ACCOUNT WHO: what the menu of a contact asks; answered by the event "can-send" */
 static gboolean
 do_can_send(char **fields)
@@ -288,7 +300,7 @@ static const Command commands[] = {
     {"send", 3, do_send},       {"can-send", 2, do_can_send}, {"contact-has", 3, do_contact_has},
     {"always", 1, do_always},   {"answer", 2, do_answer},     {"cancel", 1, do_cancel},
     {"pref", 3, do_pref},       {"proxy", 4, do_proxy},       {"state", 1, do_state},
-    {"quit", 0, do_quit},
+    {"say", 3, do_say},         {"quit", 0, do_quit},
 };
 
 static void

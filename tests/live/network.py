@@ -37,24 +37,34 @@ def set_up_router():
     write("/proc/sys/net/ipv6/conf/all/forwarding", "1")
 
 
-def enter(script, arguments, probe=os.path.abspath(__file__), also=()):
-    """Starts the script anew inside a network of its own (and `also` further namespaces: unshare's options). Returns
-    only if that cannot be had, which the script `probe` finds out: with the reason."""
-    if INSIDE in os.environ:
-        return None
+def own_namespaces(probe, also=()):
+    """The start of a command that runs in a network of its own (and `also` further namespaces: unshare's options), and
+    None; or, if that cannot be had, which the script `probe` finds out: None, and the reason."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", *user, "--net", *also]
-    environment = {**os.environ, INSIDE: "1"}
     try:
-        probed = subprocess.run(command + [sys.executable, probe], env=environment, text=True,
+        probed = subprocess.run(command + [sys.executable, probe], env=inner_environment(), text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     except OSError as error:
-        return str(error)
+        return None, str(error)
     if probed.returncode != 0:
-        return (probed.stdout.strip().splitlines() or ["no network namespaces"])[-1]
-    sys.stdout.flush()
-    os.execvpe(command[0], command + [sys.executable, script] + arguments, environment)
-    return None
+        return None, (probed.stdout.strip().splitlines() or ["no network namespaces"])[-1]
+    return command, None
+
+
+def inner_environment():
+    return {**os.environ, INSIDE: "1"}
+
+
+def enter(script, arguments):
+    """Starts the script anew inside a network of its own. Returns only if that cannot be had: with the reason."""
+    if inside():
+        return None
+    command, reason = own_namespaces(os.path.abspath(__file__))
+    if command:
+        sys.stdout.flush()
+        os.execvpe(command[0], command + [sys.executable, script] + arguments, inner_environment())
+    return reason
 
 
 def inside():

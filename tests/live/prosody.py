@@ -25,9 +25,13 @@ c2s_interfaces = {{ {interfaces} }}
 c2s_ports = {{ {port} }}
 proxy65_interfaces = {{ {proxy_interfaces} }}
 proxy65_ports = {{ {proxy_port} }}
-modules_enabled = {{ "roster", "saslauth", "disco", "smacks", "groups", "ping" }}
+modules_enabled = {{ "roster", "saslauth", "disco", "smacks", "groups", "ping"{more_modules} }}
 modules_disabled = {{ "s2s", "s2s_auth_certs", "tls", "http" }}
 plugin_paths = {{ "{folder}" }}
+"""
+
+LIMITS_CONFIG = """
+limits = { c2s = { rate = "%s" } }
 """
 
 HOST_CONFIG = """
@@ -81,9 +85,10 @@ def program():
 
 class Prosody:
     """`users` all see each other in their contact lists; one without a domain has an account at `DOMAIN`. `proxy`: a
-    Proxy of `DOMAIN`, True for one that works, False for none. `prefix` is put before the command."""
+    Proxy of `DOMAIN`, True for one that works, False for none. `limits`: how much a client may send, as mod_limits
+    takes it. `prefix` is put before the command."""
 
-    def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True, prefix=()):
+    def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True, limits="", prefix=()):
         self.folder = folder
         self.address = address
         self.port, self.proxy_port = free_ports(2)
@@ -93,14 +98,15 @@ class Prosody:
         users = [user if "@" in user else "%s@%s" % (user, DOMAIN) for user in users]
         self._write_users(users)
         self._write_config({DOMAIN} | {user.partition("@")[2] for user in users}, everywhere,
-                           Proxy() if proxy is True else proxy)
+                           Proxy() if proxy is True else proxy, limits)
         self.start()
 
-    def _write_config(self, domains, everywhere, proxy):
+    def _write_config(self, domains, everywhere, proxy, limits):
         interfaces = '"*", "::"' if everywhere else '"%s"' % self.address
         proxy_interfaces = '"127.0.0.1"' if proxy and proxy.address else interfaces
         config = CONFIG.format(folder=self.folder, port=self.port, proxy_port=self.proxy_port, interfaces=interfaces,
-                               proxy_interfaces=proxy_interfaces)
+                               proxy_interfaces=proxy_interfaces, more_modules=', "limits"' if limits else "")
+        config += LIMITS_CONFIG % limits if limits else ""
         config += "".join(HOST_CONFIG.format(domain=domain) for domain in sorted(domains))
         if proxy:
             config += PROXY_CONFIG.format(proxy=PROXY, domain=DOMAIN, address=proxy.address or self.address)

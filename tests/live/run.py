@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the live tests: headless libpurple clients, a real server, real sockets.
 
-One line for each test; the last one reads "N passed, N failed". Where the machine allows it, everything takes place in a
-network of its own. BS_PATIENCE is the number of seconds after which a test is taken to hang."""
+One line for each test; the last one reads "N passed, N failed, N skipped". Where the machine allows it, everything
+takes place in a network of its own. BS_PATIENCE is the number of seconds after which a test is taken to hang."""
 
 import importlib
 import os

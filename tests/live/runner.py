@@ -26,7 +26,7 @@ def tell_stories(case, lines=30):
     """What the clients and the server had to say when a test failed."""
     for client in case.clients:
         print("  --- %s, the last events" % os.path.basename(client.folder))
-        for event in client.events[-lines:]:
+        for event in [event for event in client.events if event.get("stage") != "progress"][-lines:]:
             text = event["text"] if event["event"] == "debug" else str(event)
             print("      " + text.encode("utf-8", "backslashreplace").decode()[:400])
         with open(client.log, encoding="utf-8", errors="replace") as f:
@@ -86,8 +86,7 @@ class Tally:
 
     def end(self):
         """The last line."""
-        print("%d passed, %d failed%s" % (self.passed, self.failed,
-                                          ", %d skipped" % self.skipped if self.skipped else ""))
+        print("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
 
 
 def end_tidily_when_interrupted():

@@ -9,8 +9,12 @@ The core is the namespace of the runner itself. Its addresses look public, since
 can leave. All of it goes with the processes that live in it."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "live"))
@@ -23,6 +27,7 @@ SERVER4, SERVER6 = "20.0.0.2", "2001:db8::2"
 NOBODY4 = "20.0.9.9"  # an address where packets vanish
 PRIVATE4 = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 DELAY_MS = 25  # from a home to the core, each way
+NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 # What connects from outside comes in only where a port was mapped, everything else is dropped without an answer. Ports
 # are kept as they are, and only who was sent to can answer: a port-restricted NAT.
@@ -82,6 +87,17 @@ uuid=5e2a7d8c-93a4-4c0e-9a1b-0c6f4bd71f{number:02x}
 allow 1024-65535 0.0.0.0/0 1024-65535
 deny 0-65535 0.0.0.0/0 0-65535
 """
+MAPPER_IS_READY = r"listening (on|for) .*port \d+"
+
+
+FORWARD = (("ipv4/ip_forward", 1), ("ipv6/conf/all/forwarding", 1))
+NO_IPV6 = (("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1))
+NO_WAITING = (("ipv6/conf/all/accept_dad", 0), ("ipv6/conf/default/accept_dad", 0))  # an address is there at once
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()
 
 
 class Space:
@@ -93,6 +109,7 @@ class Space:
         self.prefix = ["nsenter", "--net=" + self.path] if name else []
         if name:
             run("ip", "netns", "add", name)
+        self.set(*NO_WAITING)
         self.ip("link set lo up")
 
     def ip(self, *lines):
@@ -109,10 +126,6 @@ class Space:
 
     def remove(self):
         subprocess.run(["ip", "netns", "delete", self.name], stderr=subprocess.DEVNULL, check=False)
-
-
-FORWARD = (("ipv4/ip_forward", 1), ("ipv6/conf/all/forwarding", 1))
-NO_IPV6 = (("ipv6/conf/all/disable_ipv6", 1), ("ipv6/conf/default/disable_ipv6", 1))
 
 
 class Machine:
@@ -163,7 +176,7 @@ class Home:
         self.router.set(*FORWARD)
         self.line = "line-" + name
         self._cable = subprocess.Popen(
-            [internet.delay_program, str(DELAY_MS), internet.core.path, self.line, self.router.path, "wan"],
+            [internet.delay_program, str(plan.delay), internet.core.path, self.line, self.router.path, "wan"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         try:
             if self._cable.stdout.readline() != b"ready\n":
@@ -172,7 +185,7 @@ class Home:
             if plan.nat or plan.firewall:
                 self.router.rules(ROUTER_RULES % (MASQUERADE if plan.nat else ""))
             if plan.mapping:
-                self._mapper = self._map_ports(internet.folder, number, plan.mapping)
+                self._map_ports(internet.folder, number, plan.mapping)
         except BaseException:
             self.remove()
             raise
@@ -198,10 +211,14 @@ class Home:
         write(path + ".conf", MAPPER.format(number=number, upnp="yes" if protocol == "upnp" else "no",
                                             natpmp="yes" if protocol == "nat-pmp" else "no"))
         with open(path + ".log", "wb") as log:
-            mapper = subprocess.Popen(self.router.prefix + ["miniupnpd", "-d", "-f", path + ".conf",
-                                                            "-P", path + ".pid"],
-                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        return mapper
+            self._mapper = subprocess.Popen(self.router.prefix + ["miniupnpd", "-d", "-f", path + ".conf",
+                                                                  "-P", path + ".pid"],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while not re.search(MAPPER_IS_READY, read(path + ".log"), re.IGNORECASE):
+            if self._mapper.poll() is not None or time.monotonic() > deadline:
+                raise OSError("miniupnpd does not start:\n" + read(path + ".log"))
+            time.sleep(0.02)
 
     def mapped(self):
         """The ports that are mapped: the rules that do it."""
@@ -276,18 +293,53 @@ class Internet:
 
 
 def enter(script, arguments):
-    """Starts the script anew in namespaces of its own. Returns only where they are not to be had: with the reason."""
-    return network.enter(script, arguments, probe=os.path.abspath(__file__), also=("--mount",))
+    """Runs the script anew in namespaces of its own, and ends with its status. Returns only within them, or where they
+    are not to be had: with the reason. What ends this process in whatever way ends the other one as well, and with that
+    one, the first of its namespace, the kernel ends all the others."""
+    if network.inside():
+        _end_with_standard_input()
+        _prepare()
+        return None
+    command, reason = network.own_namespaces(os.path.abspath(__file__), NAMESPACES)
+    if reason:
+        return reason
+    sys.stdout.flush()
+    with subprocess.Popen(command + [sys.executable, "-u", script] + arguments, stdin=subprocess.PIPE,
+                          env=network.inner_environment()) as inner:
+        try:
+            status = inner.wait()
+        except KeyboardInterrupt:
+            inner.stdin.close()
+            inner.wait()
+            status = 130
+    sys.exit(status)
 
 
-def prepare():
+def _end_with_standard_input():
+    def watch():
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _prepare():
     """Names of namespaces are files: they get a folder that nobody else sees."""
     run("mount", "-t", "tmpfs", "none", "/run")
 
 
-if __name__ == "__main__":
-    prepare()
+def _probe():
+    """Whether all that is needed is to be had."""
+    _prepare()
     run("nft", "list", "ruleset")
     probe = Space("probe")
     probe.ip("tuntap add mode tun name wan")
     probe.remove()
+
+
+if __name__ == "__main__":
+    try:
+        _probe()
+    except OSError as refusal:
+        sys.exit(" ".join(str(refusal).split()))

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the table of scenes (scenes.py), each in both directions of the file, in a small internet of its own.
 
-One line for each; the last one reads "N passed, N failed". Needs root, or a kernel that gives namespaces to everybody; where
-there are none, all is skipped. BS_PATIENCE is the number of seconds after which a test is taken to hang."""
+One line for each; the last one reads "N passed, N failed, N skipped". Needs root, or a kernel that gives namespaces to
+everybody; where there are none, all is skipped. BS_PATIENCE is the number of seconds after which a test is taken to
+hang."""
 
 import os
 import re
@@ -13,7 +14,6 @@ import tempfile
 import time
 
 import internet
-import network
 import prosody
 import runner
 from case import MIB, Lab
@@ -97,6 +97,7 @@ def run_all(options, reason):
             tally.add(name_of(*row), reason, time.monotonic())
         tally.end()
         return 0
+    began_all = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bytestreams-net-", ignore_cleanup_errors=True) as folder:
         table = Table(options, folder)
         for scene, direction in rows:
@@ -104,6 +105,7 @@ def run_all(options, reason):
             result = table.run(scene, direction)
             tally.add("%s -> %s" % (name_of(scene, direction), scene.route), result, began,
                       table.note(scene, direction))
+    print("The table took %d s." % (time.monotonic() - began_all))
     tally.end()
     return 1 if tally.failed or not tally.passed else 0
 
@@ -125,8 +127,6 @@ def main():
             reason = internet.enter(os.path.abspath(__file__), sys.argv[1:])
             reason = reason and "namespaces are not to be had%s: %s" % (
                 "" if os.geteuid() == 0 else " (this needs root)", reason)
-    if network.inside():
-        internet.prepare()
     sys.exit(run_all(options, reason))
 
 

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from internet import CORE4, NOBODY4, SERVER4
+from internet import CORE4, DELAY_MS, NOBODY4, SERVER4
 from prosody import Proxy
 
 NOBODY = ("/plugins/core/bytestreams/tell_addresses", "string", "nobody")
@@ -17,6 +17,7 @@ class Home:
     mapping: str = ""  # the router maps ports: "upnp" or "nat-pmp"
     network: int = 0  # 192.168.N.0; otherwise each home has its own
     dead: tuple = ()  # further addresses of each machine, which nobody else can reach
+    delay: int = DELAY_MS  # milliseconds to the core, each way
 
 
 # Where b is, if not in a home of its own.
@@ -37,6 +38,7 @@ class Scene:
     a_elsewhere: bool = False  # a's account is on a server without a proxy
     swallow: bool = False  # packets to private addresses vanish on the way; otherwise they are answered
     cut: bool = False  # connections between homes break with the first data
+    limits: str = ""  # how much a client may send to the server, as Prosody takes it: "10kb/s"
     a_pref: tuple = ()  # a preference of a's plugin
     like: str = ""  # the first byte is not later than in this scene ...
     within: float = 0.5  # ... by more than so many seconds

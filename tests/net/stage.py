@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import internet  # noqa: F401  (finds the live tests' modules)
 from capture import Capture
@@ -14,8 +15,9 @@ from scenes import SAME_HOME, SAME_MACHINE
 
 ELSEWHERE = "elsewhere.test"
 A, B = "alice", "bob"
-ROUTE = re.compile(r"nominated: (\S+) (\S+) port \d+, dialled by (us|the peer)")
-IN_BAND = re.compile(r"\] (?:nominated: )?in-band\b")
+ROUTE = re.compile(r"\] nominated: (\S+) (\S+) port \d+, dialled by (us|the peer|both)$")
+IN_BAND = re.compile(r"\] nominated: in-band,")
+SESSION = re.compile(r"offered (?:to|by) .*, session (\S+)$")
 
 
 class SilentListener:
@@ -65,13 +67,18 @@ class Stage(Case):
         if scene.cut:
             self.internet.cut_direct_connections()
         user_a = "%s@%s" % (A, ELSEWHERE) if scene.a_elsewhere else A
-        server = self.own_server((user_a, B), internet.SERVER4, proxy=scene.proxy, prefix=self.internet.server.prefix)
+        server = self.own_server((user_a, B), internet.SERVER4, proxy=scene.proxy, limits=scene.limits,
+                                 prefix=self.internet.server.prefix)
+        self.at_end(server.kill)  # it would take a second to say farewell
         if scene.silent_proxy:
             self.at_end(SilentListener(internet.CORE4, server.proxy_port).stop)
         if scene.a_pref:
             self.capture = Capture("line-a")
-        a, b = self._online(A, user_a, plugin), self._online(B, B, plugin)
+        a, b = self._both_online(user_a, plugin)
         self.acquaint(a, b)
+        if plugin:
+            for account in (b,) if scene.a_elsewhere else (a, b):
+                self._know_proxy(account)
         return a, b
 
     def _build_homes(self):
@@ -84,13 +91,33 @@ class Stage(Case):
         else:
             self.machines[B] = self.internet.home("b", self.scene.b).machine("b")
 
-    def _online(self, name, user, plugin):
-        machine = self.machines[name]
-        client = self.client(name, plugin=plugin, host=machine)
+    def _both_online(self, user_a, plugin):
+        """They sign on at the same time."""
+        names, users = (A, B), (user_a, B)
+        clients = [self._client_of(name, plugin) for name in names]
+        with ThreadPoolExecutor(len(clients)) as pool:
+            jids = pool.map(lambda client, name, user: client.account(user, self.server,
+                                                                      address=self.machines[name].server),
+                            clients, names, users)
+            return [Account(client, jid) for client, jid in zip(clients, jids)]
+
+    def _client_of(self, name, plugin):
+        client = self.client(name, plugin=plugin, host=self.machines[name])
         client.tell("pref", "/purple/network/map_ports", "bool", 1)
         if name == A and plugin and self.scene.a_pref:
             client.tell("pref", *self.scene.a_pref)
-        return Account(client, client.account(user, self.server, address=machine.server))
+        return client
+
+    def _know_proxy(self, account):
+        """Waits until a client knows as much of its server's proxy as it can, or is just trying to reach it."""
+        proxy = self.scene.proxy
+        if proxy is True or proxy and proxy.unhelpful and proxy.unhelpful[0] == "set":
+            line = "proxy %s works" % PROXY
+        elif proxy:
+            line = "proxy %s is at" % PROXY if proxy.address else "%s is a proxy" % PROXY
+        else:
+            line = "the server names 0 services"
+        account.client.wait("debug", where=lambda e: line in e["text"])
 
     # Looking
 
@@ -106,10 +133,12 @@ class Stage(Case):
         kind, _, owner = self.scene.route.partition(" to ")
         for account in (a, b):
             route = last_route(account)
-            assert route is not None, "%s tells of no route" % account.jid
             assert route[0] == kind, "%s tells of another way: %s" % (account.jid, " ".join(route))
         if kind in ("direct", "assisted"):
             self._check_ports(a, b, kind, owner)
+        if self.scene.cut:
+            assert first_route(a)[0] == "direct", "no direct connection died"
+        assert sessions(a) == sessions(b) and len(sessions(a)) == 1, "sessions: %s, %s" % (sessions(a), sessions(b))
         if kind == "proxy":
             assert last_route(a)[1] == last_route(b)[1] == internet.SERVER4, "another proxy: %s" % last_route(a)[1]
 
@@ -147,13 +176,27 @@ class Stage(Case):
         return faults
 
 
-def last_route(account):
-    """The last way that its plugin tells of: (kind, address, who dialled it), or None."""
-    found = None
+def routes(account):
+    """The ways that its plugin tells of, one after the other: (kind, address, who dialled it)."""
+    found = []
     for line in account.client.story():
         route = ROUTE.search(line)
         if route:
-            found = route.groups()
+            found.append(route.groups())
         elif IN_BAND.search(line):
-            found = ("in-band", "", "")
+            found.append(("in-band", "", ""))
+    assert found, "%s tells of no route" % account.jid
     return found
+
+
+def first_route(account):
+    return routes(account)[0]
+
+
+def last_route(account):
+    return routes(account)[-1]
+
+
+def sessions(account):
+    """The Jingle sessions of its transfers."""
+    return [match.group(1) for match in map(SESSION.search, account.client.story()) if match]

@@ -3,9 +3,11 @@
  * of this machine's. SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 #include <eventloop.h>
+#include <netinet/in.h>
 #include <prefs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "pair.h"
@@ -143,6 +145,7 @@ teardown(void)
     router_service_free(router);
 }
 
+#ifdef HAVE_NATPMP
 static gboolean
 run_until_mapped(void)
 {
@@ -256,29 +259,12 @@ START_TEST(a_private_address_is_told_once)
 }
 END_TEST
 
-static BsDisclosure
-disclose_nothing(PurpleAccount *account, const char *peer)
-{
-    (void)account;
-    (void)peer;
-    return BS_DISCLOSE_NOTHING;
-}
-
-START_TEST(who_tells_no_address_maps_no_port)
-{
-    bs_endpoint_set_disclosure(pair->a.endpoint, disclose_nothing);
-    bs_endpoint_set_disclosure(pair->b.endpoint, disclose_nothing);
-    pair_offer(&pair->a, "file", SIZE);
-    ck_assert(pair_settle(pair));
-    ck_assert_int_eq(pair->a.reason, BS_END_DELIVERED);
-    ck_assert_uint_eq(router->nat_pmp_requests, 0);
-}
-END_TEST
-
 /* A peer that has said that it reaches none of our candidates does not dial later ones. */
 START_TEST(nothing_is_told_after_the_peers_report)
 {
-    g_autofree char *offer = g_strdup_printf(OFFER, "");
+    /* A peer without any is not waited for. */
+    g_autofree char *offer = g_strdup_printf(
+        OFFER, "<candidate cid='1' host='0.0.0.0' jid='bob@two.test/b' port='7' priority='7'/>");
     g_autofree char *error = g_strdup_printf(INFO, "<candidate-error/>");
     g_autofree char *answer = NULL;
     g_autofree char *info = NULL;
@@ -295,6 +281,26 @@ START_TEST(nothing_is_told_after_the_peers_report)
     ck_assert(run_until_mapped());
     bs_test_run_for(100);
     ck_assert_uint_eq(trickled[0].assisted, 0);
+}
+END_TEST
+#endif
+
+static BsDisclosure
+disclose_nothing(PurpleAccount *account, const char *peer)
+{
+    (void)account;
+    (void)peer;
+    return BS_DISCLOSE_NOTHING;
+}
+
+START_TEST(who_tells_no_address_maps_no_port)
+{
+    bs_endpoint_set_disclosure(pair->a.endpoint, disclose_nothing);
+    bs_endpoint_set_disclosure(pair->b.endpoint, disclose_nothing);
+    pair_offer(&pair->a, "file", SIZE);
+    ck_assert(pair_settle(pair));
+    ck_assert_int_eq(pair->a.reason, BS_END_DELIVERED);
+    ck_assert_uint_eq(router->nat_pmp_requests, 0);
 }
 END_TEST
 
@@ -328,7 +334,7 @@ START_TEST(a_candidate_that_comes_when_all_have_failed)
     static const char candidate[] =
         "<candidate cid='%s' host='%s' port='%u' jid='bob@two.test/b' priority='%u' type='%s'/>";
     g_autofree char *address = own_address();
-    g_autofree char *dead = g_strdup_printf(candidate, "dead", address, 1, 8257536, "direct");
+    g_autofree char *dead = g_strdup_printf(candidate, "dead", address, 1u, 8257536u, "direct");
     g_autofree char *offer = g_strdup_printf(OFFER, dead);
     g_autofree char *dst_addr = bs_dst_addr("stream", "bob@two.test/b", "alice@one.test/a");
     g_autofree char *late = NULL;
@@ -347,7 +353,7 @@ START_TEST(a_candidate_that_comes_when_all_have_failed)
     ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
     bs_test_run_for(300);
     ck_assert(!has_reported("candidate-error", &cid));
-    late = g_strdup_printf(candidate, "late", address, bs_listener_port(), 7912448, "assisted");
+    late = g_strdup_printf(candidate, "late", address, (guint)bs_listener_port(), 7912448u, "assisted");
     info = g_strdup_printf(INFO, late);
     second = script_jingle(pair, "transport-info", "s", info);
     ck_assert_str_eq(second, "result");
@@ -358,6 +364,64 @@ START_TEST(a_candidate_that_comes_when_all_have_failed)
     ck_assert(!has_reported("candidate-error", &cid));
     close(fd);
     bs_listener_forget(ticket);
+}
+END_TEST
+
+/* Closes at once what comes, and counts. */
+static void
+turn_away(gpointer data, int listening, PurpleInputCondition condition)
+{
+    int fd = accept(listening, NULL, NULL);
+
+    (void)condition;
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ++*(guint *)data;
+}
+
+static int
+open_socket(guint16 *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)(gpointer)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)(gpointer)&address, &length), 0);
+    *port = g_ntohs(address.sin_port);
+    return fd;
+}
+
+/* A mapped port that is offered twice is dialled as often as one that is offered once: for each DST.ADDR. */
+START_TEST(the_same_place_is_dialled_once)
+{
+    static const char candidates[] =
+        "<candidate cid='one' host='%s' port='%u' jid='bob@two.test/b' priority='7912448' type='assisted'/>"
+        "<candidate cid='two' host='%s' port='%u' jid='bob@two.test/b' priority='7912446' type='direct'/>";
+    g_autofree char *address = own_address();
+    g_autofree char *both = NULL;
+    g_autofree char *offer = NULL;
+    g_autofree char *answer = NULL;
+    const char *cid;
+    guint16 port;
+    guint dialled = 0;
+    int fd = open_socket(&port);
+    guint watch = purple_input_add(fd, PURPLE_INPUT_READ, turn_away, &dialled);
+
+    both = g_strdup_printf(candidates, address, port, address, port);
+    offer = g_strdup_printf(OFFER, both);
+    pair_free(pair);
+    use(pair_new_scripted());
+    purple_prefs_set_bool("/purple/network/map_ports", FALSE);
+    answer = script_jingle(pair, "session-initiate", "s", offer);
+    ck_assert_str_eq(answer, "result");
+    for (guint i = 0; i < 100 * HANG_SECONDS && !has_reported("candidate-error", &cid); i++)
+        bs_test_run_for(10);
+    ck_assert(has_reported("candidate-error", &cid));
+    ck_assert_uint_eq(dialled, 2);
+    purple_input_remove(watch);
+    close(fd);
 }
 END_TEST
 
@@ -381,6 +445,7 @@ main(void)
 #endif
     tcase_add_test(tcase, who_tells_no_address_maps_no_port);
     tcase_add_test(tcase, a_candidate_that_comes_when_all_have_failed);
+    tcase_add_test(tcase, the_same_place_is_dialled_once);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);

@@ -71,6 +71,7 @@ release(Waiter *waiter)
     g_clear_pointer(&waiter->request, bs_port_mapping_release);
 }
 
+#if defined(HAVE_NATPMP) || defined(HAVE_MINIUPNPC)
 /* Until the counter of the router's is at least so high. */
 static gboolean
 run_until_count(const guint *counter, guint count)
@@ -81,22 +82,7 @@ run_until_count(const guint *counter, guint count)
         bs_test_run_for(5);
     return *counter >= count;
 }
-
-static void
-check_upnp_outcome(guint16 outside, guint lease)
-{
-    Waiter waiter = {0};
-
-    ask_for(&waiter, PORT);
-    ck_assert(bs_test_run_until(&waiter.is_told, HANG_SECONDS));
-    ck_assert_str_eq(waiter.mapped.host, router->upnp_outside);
-    ck_assert_str_eq(waiter.mapped.local_host, "127.0.0.1");
-    ck_assert_uint_eq(waiter.mapped.port, outside != 0 ? outside : router->upnp_outside_port);
-    ck_assert_uint_eq(router->upnp_inside_port, PORT);
-    ck_assert_uint_eq(router->upnp_lease, lease);
-    release(&waiter);
-    ck_assert(run_until_count(&router->upnp_removed, 1));
-}
+#endif
 
 #ifdef HAVE_NATPMP
 START_TEST(nat_pmp_maps_and_takes_back)
@@ -172,9 +158,70 @@ START_TEST(an_address_that_helps_nobody_is_no_mapping)
     release(&waiter);
 }
 END_TEST
+
+START_TEST(one_mapping_serves_all_who_need_the_port)
+{
+    Waiter first = {0}, second = {.releases = TRUE}, third = {0}, other = {0};
+
+    have_router(ROUTER_SERVES, ROUTER_IS_NOT_THERE);
+    ask_for(&first, PORT);
+    ask_for(&second, PORT);
+    ask_for(&third, PORT);
+    ask_for(&other, PORT + 1);
+    release(&first);
+    ck_assert(bs_test_run_until(&third.is_told, HANG_SECONDS));
+    ck_assert(bs_test_run_until(&other.is_told, HANG_SECONDS));
+    ck_assert_uint_eq(first.told, 0);
+    ck_assert_uint_eq(second.told, 1);
+    ck_assert_uint_eq(router->nat_pmp_mapped, 2);
+    ck_assert_uint_eq(router->nat_pmp_removed, 0);
+    /* One that comes later need not wait. */
+    ask_for(&first, PORT);
+    ck_assert_uint_eq(bs_port_mapping_get(first.request)->port, PORT);
+    release(&third);
+    release(&first);
+    ck_assert(run_until_count(&router->nat_pmp_removed, 1));
+    ck_assert_uint_eq(bs_port_mapping_get(other.request)->port, PORT + 1);
+    release(&other);
+    ck_assert(run_until_count(&router->nat_pmp_removed, 2));
+}
+END_TEST
+
+START_TEST(the_end_waits_for_the_router)
+{
+    Waiter waiter = {0};
+    guint removed;
+
+    have_router(ROUTER_SERVES, ROUTER_IS_NOT_THERE);
+    ask_for(&waiter, PORT);
+    ck_assert(bs_test_run_until(&waiter.is_told, HANG_SECONDS));
+    release(&waiter);
+    removed = router->nat_pmp_removed;
+    bs_port_mapping_finish();
+    ck_assert_uint_eq(removed, 0);
+    /* What was sent meanwhile is read now. */
+    ck_assert(run_until_count(&router->nat_pmp_removed, 1));
+}
+END_TEST
 #endif
 
 #ifdef HAVE_MINIUPNPC
+static void
+check_upnp_outcome(guint16 outside, guint lease)
+{
+    Waiter waiter = {0};
+
+    ask_for(&waiter, PORT);
+    ck_assert(bs_test_run_until(&waiter.is_told, HANG_SECONDS));
+    ck_assert_str_eq(waiter.mapped.host, router->upnp_outside);
+    ck_assert_str_eq(waiter.mapped.local_host, "127.0.0.1");
+    ck_assert_uint_eq(waiter.mapped.port, outside != 0 ? outside : router->upnp_outside_port);
+    ck_assert_uint_eq(router->upnp_inside_port, PORT);
+    ck_assert_uint_eq(router->upnp_lease, lease);
+    release(&waiter);
+    ck_assert(run_until_count(&router->upnp_removed, 1));
+}
+
 START_TEST(upnp_maps_and_takes_back)
 {
     have_router(ROUTER_IS_NOT_THERE, ROUTER_SERVES);
@@ -269,34 +316,6 @@ START_TEST(one_protocol_is_enough)
 END_TEST
 #endif
 
-START_TEST(one_mapping_serves_all_who_need_the_port)
-{
-    Waiter first = {0}, second = {.releases = TRUE}, third = {0}, other = {0};
-
-    have_router(ROUTER_SERVES, ROUTER_IS_NOT_THERE);
-    ask_for(&first, PORT);
-    ask_for(&second, PORT);
-    ask_for(&third, PORT);
-    ask_for(&other, PORT + 1);
-    release(&first);
-    ck_assert(bs_test_run_until(&third.is_told, HANG_SECONDS));
-    ck_assert(bs_test_run_until(&other.is_told, HANG_SECONDS));
-    ck_assert_uint_eq(first.told, 0);
-    ck_assert_uint_eq(second.told, 1);
-    ck_assert_uint_eq(router->nat_pmp_mapped, 2);
-    ck_assert_uint_eq(router->nat_pmp_removed, 0);
-    /* One that comes later need not wait. */
-    ask_for(&first, PORT);
-    ck_assert_uint_eq(bs_port_mapping_get(first.request)->port, PORT);
-    release(&third);
-    release(&first);
-    ck_assert(run_until_count(&router->nat_pmp_removed, 1));
-    ck_assert_uint_eq(bs_port_mapping_get(other.request)->port, PORT + 1);
-    release(&other);
-    ck_assert(run_until_count(&router->nat_pmp_removed, 2));
-}
-END_TEST
-
 /* No answer, a refusal or nonsense: nothing is mapped, nobody is told, and each way to end is as good. */
 START_TEST(routers_that_do_not_help)
 {
@@ -330,23 +349,6 @@ START_TEST(released_at_any_moment)
     bs_test_run_for(500);
     ck_assert_uint_eq(router->upnp_mapped, router->upnp_removed);
     ck_assert_uint_ge(router->nat_pmp_removed, router->nat_pmp_mapped);
-}
-END_TEST
-
-START_TEST(the_end_waits_for_the_router)
-{
-    Waiter waiter = {0};
-    guint removed;
-
-    have_router(ROUTER_SERVES, ROUTER_IS_NOT_THERE);
-    ask_for(&waiter, PORT);
-    ck_assert(bs_test_run_until(&waiter.is_told, HANG_SECONDS));
-    release(&waiter);
-    removed = router->nat_pmp_removed;
-    bs_port_mapping_finish();
-    ck_assert_uint_eq(removed, 0);
-    /* What was sent meanwhile is read now. */
-    ck_assert(run_until_count(&router->nat_pmp_removed, 1));
 }
 END_TEST
 
