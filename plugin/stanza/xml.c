@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "stanza/xml.h"
 
+#include <string.h>
+
 #define REPLACEMENT_CHARACTER 0xFFFD
 
 static gboolean
@@ -28,6 +30,33 @@ bs_xml_scrub(const char *text)
         text = g_utf8_next_char(text);
     }
     return g_string_free(clean, FALSE);
+}
+
+char *
+bs_xml_clip(const char *text, gsize max)
+{
+    char *clean = bs_xml_scrub(text);
+
+    if (strlen(clean) > max)
+        *g_utf8_find_prev_char(clean, clean + max + 1) = '\0';
+    return clean;
+}
+
+gint64
+bs_xml_parse_date(const char *text)
+{
+    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+    g_autoptr(GDateTime) time = text != NULL ? g_date_time_new_from_iso8601(text, utc) : NULL;
+
+    return time != NULL ? MAX(g_date_time_to_unix(time), -1) : -1;
+}
+
+char *
+bs_xml_format_date(gint64 seconds)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(seconds);
+
+    return time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
 }
 
 gboolean

@@ -11,6 +11,16 @@
  * make the server close the stream. NULL gives "". */
 char *bs_xml_scrub(const char *text);
 
+/* The same, cut between characters if it is longer than `max` bytes. */
+char *bs_xml_clip(const char *text, gsize max);
+
+/* Reads a date and time (XEP-0082, and its predecessor without dashes) as seconds since 1970 UTC; one without
+ * a zone, as Psi and the predecessor write it, as UTC. -1 if it is malformed or earlier. */
+gint64 bs_xml_parse_date(const char *text);
+
+/* Seconds since 1970 UTC as XEP-0082 has it; newly allocated, NULL if no calendar reaches there. */
+char *bs_xml_format_date(gint64 seconds);
+
 /* Reads a decimal number from `text` (only digits; no sign, no space) between `min` and `max` inclusive.
  * FALSE, and
  * `*value` untouched, when it is anything else, NULL included. */

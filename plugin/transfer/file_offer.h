@@ -6,6 +6,11 @@
 #include "stream/digest.h"
 #include "stream/pump.h"
 
+/* Longer names and descriptions of a peer's are cut, in bytes. */
+#define BS_FILE_TEXT_MAX 1024
+/* No file is larger than what a signed 64-bit offset can reach. */
+#define BS_FILE_SIZE_MAX ((guint64)G_MAXINT64)
+
 typedef struct {
     char *name;       /* as the sender wrote it: clean it before any use on disk; NULL if there was none */
     guint64 size;     /* bytes; BS_SIZE_UNKNOWN if the sender did not say */

@@ -5,11 +5,6 @@
 
 #include "stanza/xml.h"
 
-/* Longer names and descriptions of a peer's are cut, in bytes. */
-#define TEXT_MAX 1024
-/* No file is larger than what a signed 64-bit offset can reach. */
-#define SIZE_MAX_BYTES ((guint64)G_MAXINT64)
-
 static const struct {
     const char *xmlns;
     const char *hash_xmlns;
@@ -100,8 +95,7 @@ add_range(xmlnode *file, const BsFileOffer *offer)
 static void
 add_date(xmlnode *file, gint64 date)
 {
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(date);
-    g_autofree char *text = time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+    g_autofree char *text = bs_xml_format_date(date);
 
     if (text != NULL)
         bs_xml_add_text(file, "date", text);
@@ -168,26 +162,12 @@ take_hash(const xmlnode *node, BsFileOffer *offer)
         bs_file_offer_set_hash(offer, hash, value);
 }
 
-/* Dates without a zone, as Psi writes them, are taken as UTC. */
-static gint64
-parse_date(const char *text)
-{
-    g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, utc);
-
-    return time != NULL ? MAX(g_date_time_to_unix(time), -1) : -1;
-}
-
 static char *
 take_text(const xmlnode *node)
 {
     g_autofree char *text = bs_xml_text(node);
 
-    if (*text == '\0')
-        return NULL;
-    if (strlen(text) > TEXT_MAX)
-        *g_utf8_find_prev_char(text, text + TEXT_MAX + 1) = '\0';
-    return bs_xml_scrub(text);
+    return *text != '\0' ? bs_xml_clip(text, BS_FILE_TEXT_MAX) : NULL;
 }
 
 static gboolean
@@ -197,8 +177,8 @@ take_range(const xmlnode *node, BsFileOffer *offer)
     const char *length = xmlnode_get_attrib((xmlnode *)node, "length");
 
     offer->can_range = TRUE;
-    return (offset == NULL || bs_xml_parse_uint64(offset, 0, SIZE_MAX_BYTES, &offer->range_offset)) &&
-           (length == NULL || bs_xml_parse_uint64(length, 0, SIZE_MAX_BYTES, &offer->range_length));
+    return (offset == NULL || bs_xml_parse_uint64(offset, 0, BS_FILE_SIZE_MAX, &offer->range_offset)) &&
+           (length == NULL || bs_xml_parse_uint64(length, 0, BS_FILE_SIZE_MAX, &offer->range_length));
 }
 
 static gboolean
@@ -206,7 +186,7 @@ take_size(const xmlnode *node, BsFileOffer *offer)
 {
     g_autofree char *text = bs_xml_text(node);
 
-    return bs_xml_parse_uint64(text, 0, SIZE_MAX_BYTES, &offer->size);
+    return bs_xml_parse_uint64(text, 0, BS_FILE_SIZE_MAX, &offer->size);
 }
 
 /* The old Conversations engine calls it mediaType. */
@@ -235,7 +215,7 @@ take_element(const xmlnode *node, BsFileOffer *offer)
     } else if (strcmp(node->name, "date") == 0) {
         g_autofree char *text = bs_xml_text(node);
 
-        offer->date = parse_date(text);
+        offer->date = bs_xml_parse_date(text);
     }
     return TRUE;
 }

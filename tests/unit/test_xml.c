@@ -78,6 +78,39 @@ START_TEST(scrub_controls)
 }
 END_TEST
 
+START_TEST(clipped_between_characters)
+{
+    g_autofree char *none = bs_xml_clip(NULL, 5);
+    g_autofree char *fitting = bs_xml_clip("12345", 5);
+    g_autofree char *cut = bs_xml_clip("123\xe2\x82\xac", 5);
+    g_autofree char *scrubbed = bs_xml_clip("\x80\x80\x80\x80", 7);
+
+    ck_assert_str_eq(none, "");
+    ck_assert_str_eq(fitting, "12345");
+    ck_assert_str_eq(cut, "123");
+    ck_assert_str_eq(scrubbed, BAD BAD);
+}
+END_TEST
+
+START_TEST(dates)
+{
+    g_autofree char *text = bs_xml_format_date(1031701267);
+    g_autofree char *never = bs_xml_format_date(G_MAXINT64);
+
+    ck_assert_str_eq(text, "2002-09-10T23:41:07Z");
+    ck_assert_ptr_null(never);
+    ck_assert_int_eq(bs_xml_parse_date(text), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("2002-09-10T23:41:07.999Z"), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("2002-09-11T01:41:07+02:00"), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("2002-09-10T23:41:07"), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("20020910T23:41:07"), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("1970-01-01T00:00:00Z"), 0);
+    ck_assert_int_eq(bs_xml_parse_date("1969-12-31T23:59:58Z"), -1);
+    ck_assert_int_eq(bs_xml_parse_date(""), -1);
+    ck_assert_int_eq(bs_xml_parse_date(NULL), -1);
+}
+END_TEST
+
 START_TEST(numbers)
 {
     guint64 value = 7;
@@ -277,6 +310,8 @@ xml_suite(void)
 
     tcase_add_loop_test(tests, scrub, 0, G_N_ELEMENTS(scrubs));
     tcase_add_test(tests, scrub_controls);
+    tcase_add_test(tests, clipped_between_characters);
+    tcase_add_test(tests, dates);
     tcase_add_test(tests, numbers);
     tcase_add_loop_test(tests, numbers_refused, 0, G_N_ELEMENTS(not_numbers));
     tcase_add_test(tests, attributes_are_scrubbed);
