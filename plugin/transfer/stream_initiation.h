@@ -27,10 +27,11 @@ typedef enum {
 
 /* An offer, or the answer to one. */
 typedef struct {
-    char *sid;         /* the stream's name; an answer's is NULL where the peer did not repeat it */
+    char *sid;         /* an offer's: the stream's name; NULL in an answer, whose IQ tells what it answers */
     BsFileOffer *file; /* an offer's file; of an answer, only the range is set */
     guint methods;     /* bit set: 1 << BsSiMethod */
     BsSiMethod order[BS_SI_METHOD_COUNT]; /* the methods as listed, each once: their number is that of bits */
+    gboolean multiple; /* an offer's: the answer may choose several methods (Gabble's si-multiple) */
 } BsSi;
 
 void bs_si_free(BsSi *si);
@@ -40,22 +41,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BsSi, bs_si_free)
  * else than files. */
 const xmlnode *bs_si_element(const xmlnode *iq);
 
-/* Reads the <si/> of an offer. NULL, with `fault` set, for one that cannot be taken. MD5 `hash`, `date`
- * (XEP-0082 and the old form), `desc`, `range` and mime-type are optional; what is malformed of these is left
- * out. */
+/* Reads the <si/> of an offer. NULL, with `fault` set, for one that cannot be taken. The size is missing
+ * where it is 0 (Smack, QXmpp): it is then unknown, but must be a number if it is there. MD5 `hash`, `date`
+ * (XEP-0082 and the old form), `desc`, `range`, `name` and mime-type are optional; what is malformed of these
+ * is left out. */
 BsSi *bs_si_parse_offer(const xmlnode *element, BsSiFault *fault);
 
-/* Reads the <si/> of an answer; NULL if it chooses no method. Some peers choose several, to be tried in order
- * (libpurple, Gabble's si-multiple). `offset` and `length` of the range are in `file`. */
-BsSi *bs_si_parse_answer(const xmlnode *element);
+/* Reads the <si/> of an answer to our offer of `file` with `methods`. NULL if it chooses none of them, or
+ * asks for a part that is not in the file, or that it was not told it may ask for. Several are to be tried in
+ * order. A length of 0 is none, as for Psi: up to the end. */
+BsSi *bs_si_parse_answer(const xmlnode *element, const BsFileOffer *file, guint methods);
 
-/* The <si/> of an offer of `file` with all methods of the set, bytestreams first (XEP-0096, 3.1); the
- * caller's. The MD5 hash is written if it is known. */
+/* The <si/> of an offer of `file` with all methods of the set, bytestreams first (XEP-0096, 3.1), the
+ * caller's. The MD5 hash is written if it is known. It lets the peer choose several methods (si-multiple). */
 xmlnode *bs_si_build_offer(const char *sid, const BsFileOffer *file, guint methods);
 
-/* The <si/> of an answer: `methods` in our order, to be tried one after the other by peers who can, and the
- * range of `file` unless it is the whole (XEP-0096, 3); the caller's. */
-xmlnode *bs_si_build_answer(const BsFileOffer *file, guint methods);
+/* The <si/> of an answer with the range of `file` unless it is the whole (XEP-0096, 3), the caller's. It
+ * chooses one of `methods`, bytestreams if they are among them: of two, QXmpp would take the last, and Smack
+ * would fail. All of them, in our order, are told besides to a peer whose offer was `multiple`. */
+xmlnode *bs_si_build_answer(const BsFileOffer *file, guint methods, gboolean multiple);
 
 /* The error for an offer that cannot be taken: its type and conditions (XEP-0095, 3.2), static. `specific` is
  * in BS_NS_SI, or NULL. */
