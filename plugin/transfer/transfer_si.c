@@ -18,6 +18,7 @@ struct _BsSiNegotiation {
     guint methods;        /* those that may still be tried: bit set of 1 << BsSiMethod */
     BsIqRequest *request; /* out: our offer */
     xmlnode *offer;       /* in: the peer's, until it is answered */
+    gboolean multiple;    /* in: the peer may be told several methods */
 };
 
 static const char *
@@ -74,7 +75,7 @@ si_accept(BsTransfer *transfer)
     xmlnode *offer = g_steal_pointer(&si->offer);
 
     bs_iq_reply_result(bs_endpoint_link(transfer->endpoint), offer,
-                       bs_si_build_answer(transfer->offer, 1u << method));
+                       bs_si_build_answer(transfer->offer, si->methods, si->multiple));
     xmlnode_free(offer);
     agree(transfer, method);
 }
@@ -190,32 +191,28 @@ reason_for_error(const char *condition)
     return g_strv_contains(gone, condition) ? BS_END_PEER_GONE : BS_END_PEER_FAILED;
 }
 
-/* The peer may want a part only (XEP-0096, 3). FALSE if there is no such part. */
-static gboolean
+/* The peer may want a part only (XEP-0096, 3). */
+static void
 take_range(BsTransfer *transfer, const BsFileOffer *wanted)
 {
-    guint64 offset = wanted->range_offset;
+    guint64 rest = transfer->offer->size - wanted->range_offset;
 
-    if (offset > transfer->offer->size || (offset > 0 && transfer->source->seek == NULL))
-        return FALSE;
-    transfer->offer->range_offset = offset;
-    transfer->offer->range_length = MIN(transfer->offer->size - offset, wanted->range_length);
-    return TRUE;
+    transfer->offer->range_offset = wanted->range_offset;
+    transfer->offer->range_length = MIN(rest, wanted->range_length);
 }
 
 static void
 take_answer(BsTransfer *transfer, const xmlnode *iq)
 {
     const xmlnode *element = bs_si_element(iq);
-    g_autoptr(BsSi) answer = element != NULL ? bs_si_parse_answer(element) : NULL;
+    g_autoptr(BsSi) answer =
+        element != NULL ? bs_si_parse_answer(element, transfer->offer, transfer->si->methods) : NULL;
 
-    if (answer == NULL || !(answer->methods & transfer->si->methods)) {
-        bs_log_warning(transfer->id, "the peer's answer names no way of moving bytes that we offered");
+    if (answer == NULL) {
+        bs_log_warning(transfer->id, "the peer's answer fits no offer of ours");
         bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
-    } else if (!take_range(transfer, answer->file)) {
-        bs_log_warning(transfer->id, "the peer wants a part that the file does not have");
-        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
     } else {
+        take_range(transfer, answer->file);
         bs_log(transfer->id, "the peer accepted");
         if (transfer->events->accepted != NULL)
             transfer->events->accepted(transfer, transfer->data);
@@ -288,6 +285,7 @@ bs_transfer_new_from_si(BsEndpoint *endpoint, const char *own_jid, const xmlnode
 
     transfer->si = new_negotiation(bs_jingle_attrib(iq, "from"), si->sid, si->methods);
     transfer->si->offer = xmlnode_copy(iq);
+    transfer->si->multiple = si->multiple;
     bs_si_free(si);
     bs_transfer_log_offer(transfer, "offered by stream initiation by");
     return transfer;
