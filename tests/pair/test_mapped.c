@@ -34,6 +34,7 @@
     "' sid='stream'>%s</transport></content>"
 
 static Pair *pair;
+static Pair *holder; /* whose offer holds the port open; NULL: none */
 static RouterService *router;
 
 /* What the filter does. */
@@ -139,6 +140,9 @@ static void
 teardown(void)
 {
     pair_free(pair);
+    if (holder != NULL)
+        pair_free(holder);
+    holder = NULL;
     bs_port_mapping_finish();
     bs_port_mapping_look_at(NULL);
     purple_prefs_set_bool("/purple/network/map_ports", FALSE);
@@ -192,11 +196,10 @@ END_TEST
 /* An offer that the user of the other side thinks about has kept the port open, and the router informed. */
 START_TEST(a_mapping_that_is_there_is_offered)
 {
-    Pair *waiting = pair;
-
-    waiting->b.user = USER_WAITS;
+    holder = pair;
+    holder->b.user = USER_WAITS;
     without_direct = TRUE;
-    pair_offer(&waiting->a, "file", SIZE);
+    pair_offer(&holder->a, "file", SIZE);
     ck_assert(run_until_mapped());
     /* Nothing is sent before the other side has accepted. */
     ck_assert_uint_eq(trickled[0].assisted, 0);
@@ -213,7 +216,7 @@ START_TEST(a_mapping_that_is_there_is_offered)
     ck_assert_uint_eq(trickled[0].assisted, 0);
     check_mapped_route(&pair->a, &pair->b, BS_CANDIDATE_ASSISTED);
     pair_free(pair);
-    pair = waiting;
+    pair = g_steal_pointer(&holder);
     without_direct = TRUE;
     pair_accept(&pair->b);
     ck_assert(pair_settle(pair));
@@ -262,10 +265,10 @@ END_TEST
 /* The router got another address while the other side's user made up his mind. */
 START_TEST(a_mapping_that_changed_is_told_anew)
 {
-    Pair *holder = pair;
     guint before;
 
     router->lifetime = 2;
+    holder = pair;
     holder->b.user = USER_WAITS;
     pair_offer(&holder->a, "holds the port open", SIZE);
     ck_assert(run_until_mapped());
@@ -284,7 +287,6 @@ START_TEST(a_mapping_that_changed_is_told_anew)
     ck_assert(pair_settle(pair));
     ck_assert_uint_eq(trickled[0].assisted, 1);
     ck_assert(pair_has_whole_file(&pair->b, SIZE));
-    pair_free(holder);
 }
 END_TEST
 
