@@ -16,8 +16,8 @@ typedef void (*BsAttemptDone)(BsAttempt *attempt, int fd, gpointer data);
 /* Dials `candidate`, one that bs_candidate_refusal() lets pass, through the proxy settings of `account`, and
  * asks for the first of `dst_addrs` (NULL-terminated). If the host refuses that one, or closes instead of an
  * answer, asks in a new connection for the next; never so with a proxy, which takes whatever it is asked for.
- * Both are borrowed and must outlive the attempt, as must `id`, the transfer's. It has 10 s, a
- * proxy 5 s unless that is reached through a proxy itself. The callback never comes before the call returns.
+ * Both are borrowed and must outlive the attempt, as must `id`, the transfer's. It has 5 s, less
+ * at a private address, more through the user's own proxy. The callback never comes before the call returns.
  * NULL if libpurple would not dial anything at all with these proxy settings. */
 BsAttempt *bs_attempt_new(const char *id, PurpleAccount *account, const BsCandidate *candidate,
                           const char *const *dst_addrs, BsAttemptDone done, gpointer data);

@@ -10,8 +10,10 @@
 
 #define MILLISECOND G_GINT64_CONSTANT(1000)
 #define STAGGER (200 * MILLISECOND)
-#define PROXY_DELAY (400 * MILLISECOND)
+#define PROXY_DELAY (300 * MILLISECOND)
 #define GRACE (300 * MILLISECOND)
+/* Whoever is silent for so long after it was dialled is not waited for any more when another one is there. */
+#define HEAD_START (500 * MILLISECOND)
 #define NEVER G_MAXINT64
 
 typedef enum {
@@ -26,6 +28,7 @@ typedef struct {
     BsCandidate *candidate;
     EntryState state;
     BsAttempt *attempt; /* while it runs */
+    gint64 began;       /* its attempt, microseconds */
     int fd;             /* once connected, otherwise -1 */
 } Entry;
 
@@ -170,7 +173,7 @@ begin_attempt(BsConnector *connector, Entry *entry)
     entry->state = ENTRY_RUNS;
     connector->attempts++;
     connector->newest = entry;
-    connector->newest_at = g_get_monotonic_time();
+    connector->newest_at = entry->began = g_get_monotonic_time();
     if (!is_proxy(entry))
         connector->direct_at = connector->newest_at;
 }
@@ -247,6 +250,33 @@ advance_later(gpointer data)
     return FALSE;
 }
 
+/* When all that are left and not connected will have had `time` for it; in the past if they have. */
+static gint64
+patience_ends(const BsConnector *connector, gint64 time)
+{
+    gint64 now = g_get_monotonic_time();
+    gint64 end = 0;
+
+    for (guint i = 0; i < connector->entries->len; i++) {
+        const Entry *entry = connector->entries->pdata[i];
+
+        if (entry->state != ENTRY_CONNECTED)
+            end = MAX(end, (entry->state == ENTRY_RUNS ? entry->began : now) + time);
+    }
+    return end;
+}
+
+/* A way that is better may be longer than the one that was found, to a proxy for example: up to twice as
+ * long. */
+static gint64
+grace_for(const BsConnector *connector, const Entry *connected)
+{
+    gint64 now = g_get_monotonic_time();
+    gint64 took = now - connected->began;
+
+    return MIN(now + GRACE, patience_ends(connector, MAX(HEAD_START, 2 * took)));
+}
+
 static void
 wake(BsConnector *connector)
 {
@@ -269,9 +299,9 @@ attempt_done(BsAttempt *attempt, int fd, gpointer data)
     } else {
         entry->state = ENTRY_CONNECTED;
         entry->fd = fd;
-        if (connector->grace_ends == NEVER)
-            connector->grace_ends = g_get_monotonic_time() + GRACE;
         give_up_beaten(connector, entry->candidate->priority, entry);
+        if (connector->grace_ends == NEVER)
+            connector->grace_ends = grace_for(connector, entry);
     }
     advance(connector);
 }
@@ -360,6 +390,14 @@ bs_connector_only_above(BsConnector *connector, guint32 priority)
     connector->above = MAX(connector->above, (gint64)priority);
     give_up_beaten(connector, connector->above, NULL);
     wake(connector);
+}
+
+guint
+bs_connector_time_left(const BsConnector *connector)
+{
+    gint64 left = patience_ends(connector, HEAD_START) - g_get_monotonic_time();
+
+    return left > 0 ? (guint)((left + MILLISECOND - 1) / MILLISECOND) : 0;
 }
 
 void

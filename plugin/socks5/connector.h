@@ -28,9 +28,10 @@ BsConnector *bs_connector_new(const char *id, PurpleAccount *account, const char
 
 /* Tries `candidate` too (copied; one that bs_candidate_refusal() lets pass); at any moment. Attempts start
  * highest priority first, one each 200 ms or as soon as the one before has ended; proxies after all others,
- * 400 ms after the last of them began unless they have all ended. Each has 10 s, a proxy 5 s. A connection
- * that came about wins at once if none that is still left is better, otherwise after at most 300 ms. No more
- * than BS_CANDIDATES_MAX are ever tried. */
+ * 300 ms after the last of them began unless they have all ended. Each has the time that bs_attempt_new()
+ * gives it. A connection that came about wins at once if none that is still left is better, otherwise after
+ * at most 300 ms, or as soon as the better ones have been silent for 500 ms or twice the time that it took.
+ * No more than BS_CANDIDATES_MAX are ever tried. */
 void bs_connector_add(BsConnector *connector, const BsCandidate *candidate);
 
 /* All have been added: begins (again). With none added `exhausted` follows at once. */
@@ -39,6 +40,10 @@ void bs_connector_start(BsConnector *connector);
 /* Gives up every candidate whose priority is not above `priority` (XEP-0260, 2.3: the peer's used candidate
  * beats it), also one that has connected and was waiting for a better one. */
 void bs_connector_only_above(BsConnector *connector, guint32 priority);
+
+/* In how many milliseconds all that are left will have had half a second for their connection: whoever has
+ * another one need not wait longer for them. 0 if nothing is left. */
+guint bs_connector_time_left(const BsConnector *connector);
 
 /* Ends it at any moment, without an event; closes what it had opened. NULL is allowed. */
 void bs_connector_free(BsConnector *connector);

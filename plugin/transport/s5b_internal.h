@@ -37,7 +37,7 @@ typedef struct {
     BsListenerTicket *ticket;
     BsConnector *connector;
     BsPortMapping *mapping;
-    BsMappedPort mapped; /* as the peer was told of it; port 0: it was not */
+    BsMappedPort mapped; /* as the peer was told of it last */
 
     BsReport our_report;
     BsReport their_report;

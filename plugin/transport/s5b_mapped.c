@@ -54,7 +54,8 @@ bs_s5b_add_mapped(BsS5b *s5b)
     const BsMappedPort *mapped = bs_port_mapping_get(s5b->mapping);
     BsCandidate *candidate;
 
-    if (mapped == NULL || s5b->mapped.port != 0 ||
+    if (mapped == NULL || s5b->own_candidates->len >= BS_CANDIDATES_MAX ||
+        bs_candidates_contain(s5b->own_candidates, mapped->host, mapped->port) ||
         bs_candidates_contain(s5b->peer_candidates, mapped->host, mapped->port))
         return added;
     s5b->mapped = *mapped;

@@ -16,7 +16,7 @@
 /* Candidates may come one by one (XEP-0260, 2.2), and the peer's router takes a second to map a port for it:
  * that none could be reached is not reported sooner after both began to dial. */
 #define TRICKLE_WAIT_MS 1500
-/* The peer has a connection: how long our better candidates may still take to beat it. */
+/* The peer has a connection: how long our better candidates may still take to beat it, at most. */
 #define BETTER_CANDIDATE_WAIT_MS 400
 
 static void decide(BsS5b *s5b);
@@ -244,7 +244,8 @@ beat_it(BsS5b *s5b)
     /* It may have told already that nothing is left, when there was still something to wait for. */
     bs_connector_start(s5b->connector);
     bs_timer_clear(&s5b->step_timer);
-    s5b->step_timer = purple_timeout_add(BETTER_CANDIDATE_WAIT_MS, waited_long_enough, s5b);
+    s5b->step_timer = purple_timeout_add(
+        MIN(BETTER_CANDIDATE_WAIT_MS, bs_connector_time_left(s5b->connector)), waited_long_enough, s5b);
 }
 
 BsTransportVerdict

@@ -34,6 +34,7 @@
     "' sid='stream'>%s</transport></content>"
 
 static Pair *pair;
+static Pair *holder; /* whose offer holds the port open; NULL: none */
 static RouterService *router;
 
 /* What the filter does. */
@@ -139,6 +140,9 @@ static void
 teardown(void)
 {
     pair_free(pair);
+    if (holder != NULL)
+        pair_free(holder);
+    holder = NULL;
     bs_port_mapping_finish();
     bs_port_mapping_look_at(NULL);
     purple_prefs_set_bool("/purple/network/map_ports", FALSE);
@@ -192,11 +196,10 @@ END_TEST
 /* An offer that the user of the other side thinks about has kept the port open, and the router informed. */
 START_TEST(a_mapping_that_is_there_is_offered)
 {
-    Pair *waiting = pair;
-
-    waiting->b.user = USER_WAITS;
+    holder = pair;
+    holder->b.user = USER_WAITS;
     without_direct = TRUE;
-    pair_offer(&waiting->a, "file", SIZE);
+    pair_offer(&holder->a, "file", SIZE);
     ck_assert(run_until_mapped());
     /* Nothing is sent before the other side has accepted. */
     ck_assert_uint_eq(trickled[0].assisted, 0);
@@ -213,7 +216,7 @@ START_TEST(a_mapping_that_is_there_is_offered)
     ck_assert_uint_eq(trickled[0].assisted, 0);
     check_mapped_route(&pair->a, &pair->b, BS_CANDIDATE_ASSISTED);
     pair_free(pair);
-    pair = waiting;
+    pair = g_steal_pointer(&holder);
     without_direct = TRUE;
     pair_accept(&pair->b);
     ck_assert(pair_settle(pair));
@@ -259,6 +262,34 @@ START_TEST(a_private_address_is_told_once)
 }
 END_TEST
 
+/* The router got another address while the other side's user made up his mind. */
+START_TEST(a_mapping_that_changed_is_told_anew)
+{
+    guint before;
+
+    router->lifetime = 2;
+    holder = pair;
+    holder->b.user = USER_WAITS;
+    pair_offer(&holder->a, "holds the port open", SIZE);
+    ck_assert(run_until_mapped());
+    use(pair_new());
+    pair->b.user = USER_WAITS;
+    pair_offer(&pair->a, "file", SIZE);
+    bs_test_run_for(50);
+    ck_assert_uint_eq(described[0].assisted, 1);
+    g_strlcpy(router->nat_pmp_outside, "203.0.113.8", sizeof router->nat_pmp_outside);
+    before = router->nat_pmp_mapped;
+    for (guint i = 0; i < 100 * HANG_SECONDS && router->nat_pmp_mapped <= before; i++)
+        bs_test_run_for(10);
+    bs_test_run_for(100);
+    ck_assert_uint_eq(trickled[0].assisted, 0);
+    pair_accept(&pair->b);
+    ck_assert(pair_settle(pair));
+    ck_assert_uint_eq(trickled[0].assisted, 1);
+    ck_assert(pair_has_whole_file(&pair->b, SIZE));
+}
+END_TEST
+
 /* A peer that has said that it reaches none of our candidates does not dial later ones. */
 START_TEST(nothing_is_told_after_the_peers_report)
 {
@@ -285,18 +316,21 @@ START_TEST(nothing_is_told_after_the_peers_report)
 END_TEST
 #endif
 
+static BsDisclosure disclosure;
+
 static BsDisclosure
-disclose_nothing(PurpleAccount *account, const char *peer)
+disclose(PurpleAccount *account, const char *peer)
 {
     (void)account;
     (void)peer;
-    return BS_DISCLOSE_NOTHING;
+    return disclosure;
 }
 
 START_TEST(who_tells_no_address_maps_no_port)
 {
-    bs_endpoint_set_disclosure(pair->a.endpoint, disclose_nothing);
-    bs_endpoint_set_disclosure(pair->b.endpoint, disclose_nothing);
+    disclosure = _i == 0 ? BS_DISCLOSE_USER_PROXY : BS_DISCLOSE_NOTHING;
+    bs_endpoint_set_disclosure(pair->a.endpoint, disclose);
+    bs_endpoint_set_disclosure(pair->b.endpoint, disclose);
     pair_offer(&pair->a, "file", SIZE);
     ck_assert(pair_settle(pair));
     ck_assert_int_eq(pair->a.reason, BS_END_DELIVERED);
@@ -441,9 +475,10 @@ main(void)
     tcase_add_test(tcase, a_peer_that_knows_no_assisted_candidates);
     tcase_add_test(tcase, a_direct_connection_is_better);
     tcase_add_test(tcase, a_private_address_is_told_once);
+    tcase_add_test(tcase, a_mapping_that_changed_is_told_anew);
     tcase_add_test(tcase, nothing_is_told_after_the_peers_report);
 #endif
-    tcase_add_test(tcase, who_tells_no_address_maps_no_port);
+    tcase_add_loop_test(tcase, who_tells_no_address_maps_no_port, 0, 2);
     tcase_add_test(tcase, a_candidate_that_comes_when_all_have_failed);
     tcase_add_test(tcase, the_same_place_is_dialled_once);
     suite_add_tcase(suite, tcase);

@@ -68,7 +68,7 @@ answer_mapping(RouterService *service, const guint8 *request, guint8 answer[16])
         service->nat_pmp_mapped++;
     put_uint16(answer + 8, inside);
     if (!is_removal) {
-        put_uint16(answer + 10, (guint16)(get_uint16(request + 6) + service->nat_pmp_shift));
+        put_uint16(answer + 10, (guint16)(inside + service->nat_pmp_shift));
         put_uint16(answer + 14, (guint16)service->lifetime);
     }
     return 16;

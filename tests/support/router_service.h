@@ -21,7 +21,7 @@ typedef struct {
     RouterMood nat_pmp;
     char nat_pmp_outside[16]; /* the router's address there */
     guint lifetime;           /* that it grants */
-    guint16 nat_pmp_shift;    /* added to the port that is asked for */
+    guint16 nat_pmp_shift;    /* added to the port that is mapped */
     gboolean stutters;        /* answers everything twice */
     guint nat_pmp_requests, nat_pmp_mapped, nat_pmp_removed;
 

@@ -636,12 +636,13 @@ END_TEST
 /* The grace of one that was given up is not that of the next one. */
 START_TEST(only_above_ends_the_grace)
 {
+    g_autoptr(Server) silent = server_new(SILENT, 's');
     g_autoptr(Server) best = server_new(HOLD, 'b');
     g_autoptr(Server) middle = server_new(ACCEPT, 'm');
     g_autoptr(Server) worse = server_new(ACCEPT, 'w');
     g_autoptr(Run) run = run_new();
 
-    add(run, best, 7);
+    add(run, silent, 7);
     add(run, worse, 5);
     bs_connector_start(run->connector);
     wait_for(&worse->requested);
@@ -652,8 +653,32 @@ START_TEST(only_above_ends_the_grace)
     bs_test_run_for(400);
     ck_assert(!run->told);
     middle->releases = best;
+    add(run, best, 8);
     add(run, middle, 6);
     wait_for_connected(run, best);
+}
+END_TEST
+
+START_TEST(the_time_left)
+{
+    g_autoptr(Server) silent = server_new(SILENT, 's');
+    g_autoptr(Server) proxy = server_new(SILENT, 'p');
+    g_autoptr(Run) run = run_new();
+    guint at_first;
+
+    ck_assert_uint_eq(bs_connector_time_left(run->connector), 0);
+    add(run, silent, 6);
+    at_first = bs_connector_time_left(run->connector);
+    ck_assert_uint_gt(at_first, 0);
+    bs_connector_start(run->connector);
+    wait_for(&silent->reached);
+    bs_test_run_for(at_first + 10);
+    ck_assert_uint_eq(bs_connector_time_left(run->connector), 0);
+    ck_assert(!run->told);
+    add_port(run, BS_CANDIDATE_PROXY, 'p', proxy->port, 5);
+    ck_assert_uint_gt(bs_connector_time_left(run->connector), 0);
+    bs_connector_only_above(run->connector, 5);
+    ck_assert_uint_eq(bs_connector_time_left(run->connector), 0);
 }
 END_TEST
 
@@ -921,6 +946,7 @@ connector_suite(void)
     tcase_add_test(tests, only_above_leaves_a_better_one);
     tcase_add_test(tests, only_above_takes_one_that_waits);
     tcase_add_test(tests, only_above_ends_the_grace);
+    tcase_add_test(tests, the_time_left);
     tcase_add_test(tests, only_above_before_the_start);
     tcase_add_test(tests, added_while_it_runs);
     tcase_add_test(tests, added_after_the_end);

@@ -243,8 +243,11 @@ read_some(End *end)
     if (end->fd < 0)
         return;
     while ((count = recv(end->fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+        gboolean right = TRUE;
+
         for (ssize_t i = 0; i < count; i++)
-            ck_assert_uint_eq(bytes[i], byte_at(end->got + (guint64)i));
+            right = right && bytes[i] == byte_at(end->got + (guint64)i);
+        ck_assert(right);
         end->got += (guint64)count;
     }
     end->ended = end->ended || count == 0 || errno == ECONNRESET;
@@ -266,7 +269,7 @@ send_all(End *from, guint64 length)
 START_TEST(bytes_go_either_way)
 {
     start();
-    send_all(&ends[_i], 200001);
+    send_all(&ends[_i], 100001);
     ck_assert_uint_eq(ends[0].connected, 1);
     ck_assert_uint_eq(ends[1].connected, 1);
     settle();
@@ -277,10 +280,10 @@ END_TEST
 /* Nothing is read for a while: nothing is lost, and little is taken. */
 START_TEST(a_slow_reader_slows_the_writer)
 {
-    const guint64 length = 4 << 20;
+    const guint64 length = 1 << 20;
 
     start();
-    for (guint i = 0; i < 3000; i++) {
+    for (guint i = 0; i < 1000; i++) {
         write_some(&ends[0], length);
         bs_test_run_for(0);
     }

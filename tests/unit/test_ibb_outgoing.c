@@ -225,7 +225,8 @@ check_arrived(gsize length)
     ck_assert_uint_eq(drained, 1);
     ck_assert_uint_eq(arrived->len, length);
     for (gsize i = 0; i < length; i++)
-        ck_assert_uint_eq(arrived->data[i], byte_at(i));
+        if (arrived->data[i] != byte_at(i))
+            ck_abort_msg("byte %" G_GSIZE_FORMAT " is wrong", i);
 }
 
 static void
@@ -262,7 +263,7 @@ START_TEST(the_window_grows)
     guint64 written = 0;
 
     begin(BLOCK_SIZE);
-    for (guint i = 0; i < 400; i++) {
+    for (guint i = 0; i < 60; i++) {
         gsize flying = 0;
 
         for (gsize count = 1; count > 0; written += count)
@@ -287,7 +288,7 @@ END_TEST
 /* As many blocks as a number has values, and some more. */
 START_TEST(numbers_begin_anew)
 {
-    const gsize length = G_MAXUINT16 + 1000;
+    const gsize length = G_MAXUINT16 + 100;
 
     begin(1);
     for (gsize written = 0; drained == 0;) {
@@ -300,7 +301,7 @@ START_TEST(numbers_begin_anew)
     }
     check_arrived(length);
     ck_assert_uint_eq(blocks, length);
-    ck_assert_uint_eq(next_sequence, 999);
+    ck_assert_uint_eq(next_sequence, 99);
 }
 END_TEST
 
