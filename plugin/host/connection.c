@@ -5,6 +5,7 @@
 #include <signals.h>
 
 #include "host/disclosure.h"
+#include "host/room.h"
 #include "log.h"
 #include "stanza/jid.h"
 
@@ -63,6 +64,7 @@ connection_new(PurpleConnection *gc)
         bs_endpoint_new(connection->link, connection->account, &endpoint_events, connection);
     bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
+    bs_endpoint_set_own_jid_policy(connection->endpoint, bs_room_own_jid);
     return connection;
 }
 

@@ -21,6 +21,7 @@ struct _BsEndpoint {
     PurpleAccount *account;
     BsProxies *proxies;
     BsDisclosurePolicy disclosure;
+    BsOwnJidPolicy own_jid;
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
@@ -100,6 +101,22 @@ BsDisclosurePolicy
 bs_endpoint_disclosure(const BsEndpoint *endpoint)
 {
     return endpoint->disclosure;
+}
+
+void
+bs_endpoint_set_own_jid_policy(BsEndpoint *endpoint, BsOwnJidPolicy policy)
+{
+    endpoint->own_jid = policy;
+}
+
+char *
+bs_endpoint_own_jid(const BsEndpoint *endpoint, const char *peer, const char *addressed)
+{
+    char *jid = endpoint->own_jid != NULL ? endpoint->own_jid(endpoint->account, peer) : NULL;
+
+    if (jid != NULL)
+        return jid;
+    return g_strdup(addressed != NULL ? addressed : bs_iq_link_own_jid(endpoint->link));
 }
 
 void

@@ -30,6 +30,13 @@ void bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies);
 /* From now on transfers ask `policy` what their peers may learn; before, everybody is told our addresses. */
 void bs_endpoint_set_disclosure(BsEndpoint *endpoint, BsDisclosurePolicy policy);
 
+/* What `peer` calls us, newly allocated; NULL: our full JID. In a room it is another one than elsewhere
+ * (XEP-0045, 7). */
+typedef char *(*BsOwnJidPolicy)(PurpleAccount *account, const char *peer);
+
+/* From now on transfers ask `policy` by what JID their peers know us; before, by our full JID. */
+void bs_endpoint_set_own_jid_policy(BsEndpoint *endpoint, BsOwnJidPolicy policy);
+
 /* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
  * the endpoint. NULL is allowed. */
 void bs_endpoint_free(BsEndpoint *endpoint);

@@ -105,7 +105,7 @@ struct _BsTransfer {
 /* A transfer of what `offer` (taken) describes: one of ours, with its source (taken), which then waits for
  * the peer's user; or an incoming one, which waits for ours. `own_jid` is what the peer calls us. */
 BsTransfer *bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProtocol *protocol,
-                                     BsFileOffer *offer, BsSource *source);
+                                     const char *own_jid, BsFileOffer *offer, BsSource *source);
 BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const BsTransferProtocol *protocol,
                                      const char *own_jid, BsFileOffer *offer);
 
@@ -213,6 +213,9 @@ BsIqLink *bs_endpoint_link(BsEndpoint *endpoint);
 PurpleAccount *bs_endpoint_account(BsEndpoint *endpoint);
 BsProxies *bs_endpoint_proxies(BsEndpoint *endpoint);
 BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
+/* What `peer` calls us, newly allocated. `addressed`: where the stanza went that we have of it; NULL: there
+ * is none. */
+char *bs_endpoint_own_jid(const BsEndpoint *endpoint, const char *peer, const char *addressed);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
  */

@@ -120,13 +120,13 @@ new_content(const BsJingleSession *session, xmlnode *jingle)
 }
 
 static void
-send_offer_or_answer(BsJingleSession *session, const char *action, const char *role, xmlnode *description,
-                     xmlnode *transport)
+send_offer_or_answer(BsJingleSession *session, const char *action, const char *role, const char *own_jid,
+                     xmlnode *description, xmlnode *transport)
 {
     xmlnode *jingle = bs_jingle_new(action, session->sid);
     xmlnode *content = new_content(session, jingle);
 
-    bs_xml_set_attrib(jingle, role, bs_iq_link_own_jid(session->link));
+    bs_xml_set_attrib(jingle, role, own_jid);
     bs_xml_set_attrib(content, "senders", "initiator");
     xmlnode_insert_child(content, description);
     xmlnode_insert_child(content, transport);
@@ -134,16 +134,18 @@ send_offer_or_answer(BsJingleSession *session, const char *action, const char *r
 }
 
 void
-bs_jingle_session_initiate(BsJingleSession *session, xmlnode *description, xmlnode *transport)
+bs_jingle_session_initiate(BsJingleSession *session, const char *own_jid, xmlnode *description,
+                           xmlnode *transport)
 {
-    send_offer_or_answer(session, "session-initiate", "initiator", description, transport);
+    send_offer_or_answer(session, "session-initiate", "initiator", own_jid, description, transport);
 }
 
 void
-bs_jingle_session_accept(BsJingleSession *session, xmlnode *description, xmlnode *transport)
+bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode *description,
+                         xmlnode *transport)
 {
     session->state = SESSION_ACTIVE;
-    send_offer_or_answer(session, "session-accept", "responder", description, transport);
+    send_offer_or_answer(session, "session-accept", "responder", own_jid, description, transport);
 }
 
 /* `transport` is taken. */

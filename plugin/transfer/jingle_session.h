@@ -42,9 +42,11 @@ BsJingleSession *bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlno
 void bs_jingle_session_free(BsJingleSession *session);
 
 /* Sends session-initiate (`senders` is the initiator), session-accept, transport-info, session-info around
- * the nodes, which are taken. */
-void bs_jingle_session_initiate(BsJingleSession *session, xmlnode *description, xmlnode *transport);
-void bs_jingle_session_accept(BsJingleSession *session, xmlnode *description, xmlnode *transport);
+ * the nodes, which are taken. `own_jid` is what the peer calls us. */
+void bs_jingle_session_initiate(BsJingleSession *session, const char *own_jid, xmlnode *description,
+                                xmlnode *transport);
+void bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode *description,
+                              xmlnode *transport);
 void bs_jingle_session_transport_info(BsJingleSession *session, xmlnode *transport);
 void bs_jingle_session_session_info(BsJingleSession *session, xmlnode *payload);
 

@@ -3,13 +3,11 @@
 #include "log.h"
 #include "transfer/internal.h"
 
-/* What the peer calls us. */
-static const char *
-addressed_jid(BsEndpoint *endpoint, const xmlnode *iq)
+/* What the peer calls us, newly allocated. */
+static char *
+own_jid_for(BsEndpoint *endpoint, const xmlnode *iq)
 {
-    const char *to = bs_jingle_attrib(iq, "to");
-
-    return to != NULL ? to : bs_iq_link_own_jid(bs_endpoint_link(endpoint));
+    return bs_endpoint_own_jid(endpoint, bs_jingle_attrib(iq, "from"), bs_jingle_attrib(iq, "to"));
 }
 
 /* An acknowledged offer that cannot be taken: why, as a reason for session-terminate; BS_JINGLE_NO_REASON if
@@ -38,7 +36,7 @@ refusal(const xmlnode *jingle, const BsFileOffer *offer, gboolean request, const
 static void
 begin_incoming(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version, BsFileOffer *offer)
 {
-    const char *own_jid = addressed_jid(endpoint, iq);
+    g_autofree char *own_jid = own_jid_for(endpoint, iq);
     BsTransfer *transfer = bs_transfer_new_from_initiate(endpoint, own_jid, iq, version, offer);
     const xmlnode *content = bs_jingle_first_content(bs_jingle_element(iq));
 
@@ -113,8 +111,8 @@ bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmln
     } else if (bs_endpoint_is_flooded(endpoint, from)) {
         bs_iq_reply_error(bs_endpoint_link(endpoint), iq, "wait", "resource-constraint", NULL, NULL);
     } else {
-        BsTransfer *transfer =
-            bs_transfer_new_from_si(endpoint, addressed_jid(endpoint, iq), iq, g_steal_pointer(&si));
+        g_autofree char *own_jid = own_jid_for(endpoint, iq);
+        BsTransfer *transfer = bs_transfer_new_from_si(endpoint, own_jid, iq, g_steal_pointer(&si));
 
         bs_endpoint_announce(endpoint, transfer);
     }

@@ -110,11 +110,10 @@ bs_transfer_log_offer(const BsTransfer *transfer, const char *verb)
 }
 
 BsTransfer *
-bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProtocol *protocol, BsFileOffer *offer,
-                         BsSource *source)
+bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const char *own_jid,
+                         BsFileOffer *offer, BsSource *source)
 {
-    BsTransfer *transfer =
-        new_transfer(endpoint, protocol, bs_iq_link_own_jid(bs_endpoint_link(endpoint)), FALSE);
+    BsTransfer *transfer = new_transfer(endpoint, protocol, own_jid, FALSE);
 
     transfer->state = TRANSFER_OFFERED;
     transfer->offer = offer;

@@ -26,8 +26,8 @@ jingle_accept(BsTransfer *transfer)
 {
     xmlnode *transport = transfer->transport->class->describe(transfer->transport);
 
-    bs_jingle_session_accept(transfer->session, bs_jingle_file_build(transfer->version, transfer->offer),
-                             transport);
+    bs_jingle_session_accept(transfer->session, transfer->own_jid,
+                             bs_jingle_file_build(transfer->version, transfer->offer), transport);
     bs_transfer_connect(transfer);
 }
 
@@ -100,8 +100,9 @@ BsTransfer *
 bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
                   const BsTransferEvents *events, gpointer data)
 {
+    g_autofree char *own_jid = bs_endpoint_own_jid(endpoint, peer, NULL);
     BsTransfer *transfer =
-        bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, bs_file_offer_copy(offer), source);
+        bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, own_jid, bs_file_offer_copy(offer), source);
     xmlnode *transport;
 
     transfer->session = bs_jingle_session_new(bs_endpoint_link(endpoint), peer, "a-file-offer",
@@ -109,7 +110,8 @@ bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *off
     bs_transfer_watch(transfer, events, data);
     bs_transfer_log_offer(transfer, "offered to");
     transport = bs_transfer_offer_transport(transfer);
-    bs_jingle_session_initiate(transfer->session, bs_jingle_file_build(transfer->version, offer), transport);
+    bs_jingle_session_initiate(transfer->session, own_jid, bs_jingle_file_build(transfer->version, offer),
+                               transport);
     return transfer;
 }
 

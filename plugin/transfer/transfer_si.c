@@ -259,8 +259,9 @@ bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *
 {
     const guint methods = 1u << BS_SI_BYTESTREAMS | 1u << BS_SI_IN_BAND;
     g_autofree char *sid = bs_random_id();
+    g_autofree char *own_jid = bs_endpoint_own_jid(endpoint, peer, NULL);
     BsTransfer *transfer =
-        bs_transfer_new_outgoing(endpoint, &bs_transfer_si, bs_file_offer_copy(offer), source);
+        bs_transfer_new_outgoing(endpoint, &bs_transfer_si, own_jid, bs_file_offer_copy(offer), source);
     BsIqRequest *request;
 
     transfer->si = new_negotiation(peer, sid, methods);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "stanza/jid.h"
 #include "transfer/internal.h"
 #include "transport/ibb.h"
 #include "transport/ibb_xml.h"
@@ -102,11 +103,15 @@ const BsTransportEvents bs_transfer_transport_events = {
 BsTransportContext
 bs_transfer_transport_context(const BsTransfer *transfer)
 {
+    BsIqLink *link = bs_endpoint_link(transfer->endpoint);
+    /* A proxy reckons with the JID that asks it to activate a stream, which occupants of a room do not
+     * know. */
+    gboolean is_known_by_name = bs_jid_equal(transfer->own_jid, bs_iq_link_own_jid(link));
     BsTransportContext context = {
         .id = transfer->id,
-        .link = bs_endpoint_link(transfer->endpoint),
+        .link = link,
         .account = bs_endpoint_account(transfer->endpoint),
-        .proxies = bs_endpoint_proxies(transfer->endpoint),
+        .proxies = is_known_by_name ? bs_endpoint_proxies(transfer->endpoint) : NULL,
         .disclosure = bs_endpoint_disclosure(transfer->endpoint),
         .own_jid = transfer->own_jid,
         .peer_jid = transfer->protocol->peer(transfer),
