@@ -172,6 +172,13 @@ format_of_notice(BsNotice notice)
                  "folder.");
     case BS_NOTICE_TOO_LARGE:
         return _("“%1$s” is too large to be exchanged with %2$s by this program. Split it into parts first.");
+    case BS_NOTICE_UNABLE:
+        return _(
+            "“%1$s” was not sent to %2$s, whose program cannot receive files. Send it in another way, by "
+            "e-mail for example.");
+    case BS_NOTICE_NOT_ONLINE:
+        return _(
+            "“%1$s” was not sent to %2$s, who is not online or does not answer. Send it when %2$s is back.");
     case BS_NOTICE_COUNT:
         break;
     }

@@ -6,17 +6,14 @@
 #include <signals.h>
 
 #include "host/connection.h"
-#include "host/disclosure.h"
 #include "host/features.h"
 #include "host/jingle_guard.h"
 #include "host/override.h"
-#include "host/si_guard.h"
 #include "host/xfer.h"
 #include "log.h"
 
 #define PROTOCOL "prpl-jabber"
 #define NS_JINGLE_ERRORS "urn:xmpp:jingle:errors:1"
-#define NS_SI "http://jabber.org/protocol/si"
 
 typedef void (*SendFile)(PurpleConnection *gc, const char *who, const char *file);
 typedef PurpleXfer *(*NewXfer)(PurpleConnection *gc, const char *who);
@@ -34,35 +31,31 @@ static PurplePlugin *prpl;
 static FindSession find_session; /* NULL if libpurple does not let us know */
 static int signal_handle;        /* its address is the handle of our signals */
 
-static void
-pass_on_send_file(guint slot, PurpleConnection *gc, const char *who, const char *file)
+static BsConnection *
+find_connection(const BsOverride *override, guint slot, PurpleConnection *gc)
 {
-    SendFile saved = (SendFile)send_file_override.saved[slot];
-
-    if (saved != NULL)
-        saved(gc, who, file);
+    return bs_override_acts(override, slot) ? bs_connection_find(gc) : NULL;
 }
 
 static void
 send_file(guint slot, PurpleConnection *gc, const char *who, const char *file)
 {
-    gboolean acts = bs_override_acts(&send_file_override, slot);
-    BsConnection *connection = acts ? bs_connection_find(gc) : NULL;
+    BsConnection *connection = find_connection(&send_file_override, slot, gc);
+    SendFile saved = (SendFile)send_file_override.saved[slot];
 
-    if (connection == NULL || bs_peers_ability(bs_connection_peers(connection), who) == BS_PEER_UNABLE)
-        pass_on_send_file(slot, gc, who, file);
-    else
+    if (connection != NULL)
         bs_xfer_send_file(connection, who, file);
+    else if (saved != NULL)
+        saved(gc, who, file);
 }
 
 static PurpleXfer *
 new_xfer(guint slot, PurpleConnection *gc, const char *who)
 {
-    gboolean acts = bs_override_acts(&new_xfer_override, slot);
-    BsConnection *connection = acts ? bs_connection_find(gc) : NULL;
+    BsConnection *connection = find_connection(&new_xfer_override, slot, gc);
     NewXfer saved = (NewXfer)new_xfer_override.saved[slot];
 
-    if (connection != NULL && bs_peers_ability(bs_connection_peers(connection), who) != BS_PEER_UNABLE)
+    if (connection != NULL)
         return bs_xfer_new(connection, who);
     return saved != NULL ? saved(gc, who) : NULL;
 }
@@ -71,13 +64,20 @@ new_xfer(guint slot, PurpleConnection *gc, const char *who)
 static gboolean
 can_receive_file(guint slot, PurpleConnection *gc, const char *who)
 {
-    gboolean acts = bs_override_acts(&can_receive_file_override, slot);
-    BsConnection *connection = acts ? bs_connection_find(gc) : NULL;
+    BsConnection *connection = find_connection(&can_receive_file_override, slot, gc);
     CanReceiveFile saved = (CanReceiveFile)can_receive_file_override.saved[slot];
 
-    if (connection != NULL && who != NULL &&
-        bs_peers_ability(bs_connection_peers(connection), who) == BS_PEER_ABLE)
-        return TRUE;
+    if (connection != NULL && who != NULL) {
+        switch (bs_peers_ability(bs_connection_peers(connection), who)) {
+        case BS_PEER_JINGLE:
+        case BS_PEER_SI:
+            return TRUE;
+        case BS_PEER_UNABLE:
+            return FALSE;
+        case BS_PEER_UNKNOWN:
+            break;
+        }
+    }
     /* A protocol without this function can send to everybody that it knows of. */
     return saved == NULL || saved(gc, who);
 }
@@ -145,13 +145,6 @@ give_functions_back(void)
     bs_override_give_back(&can_receive_file_override, (gpointer *)&info->can_receive_file);
 }
 
-/* libpurple's own, for a contact that cannot take a file in our way. */
-static void
-send_by_libpurple(PurpleConnection *gc, const char *who, const char *file)
-{
-    pass_on_send_file(send_file_override.slot, gc, who, file);
-}
-
 /* Whether libpurple's own Jingle would listen to a request of this session. */
 static gboolean
 libpurple_may_know(PurpleConnection *gc, const char *sid)
@@ -180,54 +173,6 @@ keep_from_libpurple(BsConnection *connection, PurpleConnection *gc, xmlnode *iq)
     return TRUE;
 }
 
-static BsSiVerdict
-restrict_file_transfer(BsConnection *connection, const char *peer, xmlnode *iq)
-{
-    if (peer == NULL || !bs_si_guard_concerns(iq) ||
-        bs_disclosure_to(bs_connection_account(connection), peer) == BS_DISCLOSE_ADDRESSES)
-        return BS_SI_HARMLESS;
-    return bs_si_guard_restrict(iq);
-}
-
-/* Where addresses are not to be told, libpurple hears of in-band bytestreams only. TRUE if the stanza offered
- * nothing else, and has been answered. */
-static gboolean
-keep_addresses(BsConnection *connection, xmlnode *iq)
-{
-    BsIqLink *link = bs_connection_link(connection);
-    const char *from = xmlnode_get_attrib(iq, "from");
-
-    switch (restrict_file_transfer(connection, from, iq)) {
-    case BS_SI_HARMLESS:
-        break;
-    case BS_SI_IN_BAND:
-        bs_log(NULL, "%s is told no address: libpurple's own transfer goes in-band", from);
-        break;
-    case BS_SI_NO_STREAM_LEFT:
-        bs_log_warning(NULL, "%s is told no address, and its program can send in no other way", from);
-        bs_iq_reply_error(link, iq, "cancel", "bad-request", "no-valid-streams", NS_SI);
-        return TRUE;
-    case BS_SI_ADDRESSES:
-        bs_log_warning(NULL, "%s is told no address, so libpurple does not connect to it", from);
-        bs_iq_reply_error(link, iq, "modify", "not-acceptable", NULL, NULL);
-        return TRUE;
-    }
-    return FALSE;
-}
-
-/* libpurple offers a file in its own way. */
-static void
-sending_stanza(PurpleConnection *gc, xmlnode **stanza, gpointer data)
-{
-    BsConnection *connection = bs_connection_find(gc);
-    const char *to = *stanza != NULL ? xmlnode_get_attrib(*stanza, "to") : NULL;
-
-    (void)data;
-    if (connection != NULL && to != NULL && g_strcmp0((*stanza)->name, "iq") == 0 &&
-        restrict_file_transfer(connection, to, *stanza) == BS_SI_IN_BAND)
-        bs_log(NULL, "%s is told no address: libpurple's own transfer goes in-band", to);
-}
-
 static gboolean
 receiving_iq(PurpleConnection *gc, const char *type, const char *id, const char *from, xmlnode *iq,
              gpointer data)
@@ -243,7 +188,7 @@ receiving_iq(PurpleConnection *gc, const char *type, const char *id, const char 
     return bs_connection_receive_iq(connection, iq);
 }
 
-/* After all other plugins, which may have Jingle and bytestreams of their own. */
+/* After all other plugins, which may have Jingle of their own. */
 static gboolean
 receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const char *from, xmlnode *iq,
                   gpointer data)
@@ -254,7 +199,7 @@ receiving_iq_last(PurpleConnection *gc, const char *type, const char *id, const 
     (void)id;
     (void)from;
     (void)data;
-    return connection != NULL && (keep_from_libpurple(connection, gc, iq) || keep_addresses(connection, iq));
+    return connection != NULL && keep_from_libpurple(connection, gc, iq);
 }
 
 static gboolean
@@ -298,7 +243,7 @@ bs_prpl_hooks_install(void)
     find_session = NULL;
     if (prpl->handle != NULL)
         g_module_symbol(prpl->handle, "jingle_session_find_by_sid", (gpointer *)&find_session);
-    bs_xfers_start(send_by_libpurple);
+    bs_xfers_start();
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
     purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
                                    PURPLE_CALLBACK(receiving_iq_last), NULL, PURPLE_SIGNAL_PRIORITY_HIGHEST);
@@ -306,8 +251,6 @@ bs_prpl_hooks_install(void)
                           PURPLE_CALLBACK(receiving_message), NULL);
     purple_signal_connect(prpl, "jabber-receiving-presence", &signal_handle,
                           PURPLE_CALLBACK(receiving_presence), NULL);
-    purple_signal_connect(prpl, "jabber-sending-xmlnode", &signal_handle, PURPLE_CALLBACK(sending_stanza),
-                          NULL);
     bs_connections_start(&connection_events);
     take_functions();
     bs_features_announce(prpl, bs_endpoint_features());

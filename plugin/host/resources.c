@@ -5,6 +5,9 @@
 
 #include "stanza/jid.h"
 #include "stanza/xml.h"
+#include "transfer/stream_initiation.h"
+#include "transport/ibb_xml.h"
+#include "transport/si_bytestreams.h"
 
 #define NS_CAPS "http://jabber.org/protocol/caps"
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
@@ -14,7 +17,7 @@
 #define NS_S5B "urn:xmpp:jingle:transports:s5b:1"
 
 struct _BsResources {
-    GHashTable *by_key; /* bs_jid_key() of the full JID -> BsResource, both owned */
+    GHashTable *by_key; /* bs_jid_key() of its JID -> BsResource, both owned */
 };
 
 static void
@@ -83,7 +86,8 @@ resource_available(BsResources *resources, const char *jid, const xmlnode *prese
         g_hash_table_insert(resources->by_key, bs_jid_key(jid), resource);
     }
     resource->priority = priority_of(presence);
-    if (g_strcmp0(resource->caps, caps) == 0)
+    /* Without a hash, nobody tells when they change. */
+    if (caps != NULL && g_strcmp0(resource->caps, caps) == 0)
         return;
     g_free(resource->caps);
     resource->caps = g_steal_pointer(&caps);
@@ -118,7 +122,7 @@ bs_resources_presence(BsResources *resources, const xmlnode *presence)
 
     if (from == NULL || bs_xml_child(presence, "x", NS_MUC_USER) != NULL)
         return;
-    if (type == NULL && bs_jid_resource(from) != NULL)
+    if (type == NULL)
         resource_available(resources, from, presence);
     else if (g_strcmp0(type, "unavailable") == 0)
         resource_unavailable(resources, from);
@@ -166,21 +170,30 @@ query_has_feature(const char *feature, gpointer data)
     return FALSE;
 }
 
-BsPeerAbility
-bs_resources_ability_from_features(BsHasFeature has_feature, gpointer data)
+BsPeerWays
+bs_resources_ways_from_features(BsHasFeature has_feature, gpointer data)
 {
-    gboolean able = has_feature(NS_FILE_TRANSFER, data) && has_feature(NS_S5B, data);
+    BsPeerWays ways = {
+        .jingle = has_feature(NS_FILE_TRANSFER, data) && has_feature(NS_S5B, data),
+        .si = has_feature(BS_NS_SI_FILE, data) &&
+              (has_feature(BS_NS_BYTESTREAMS, data) || has_feature(BS_NS_IBB, data)),
+    };
 
-    return able ? BS_PEER_ABLE : BS_PEER_UNKNOWN;
+    return ways;
 }
 
-BsPeerAbility
-bs_resources_ability_from_disco(const xmlnode *iq)
+BsPeerWays
+bs_resources_ways_from_disco(const xmlnode *iq)
 {
     xmlnode *query = bs_xml_child(iq, "query", NS_DISCO_INFO);
 
-    if (query == NULL)
-        return BS_PEER_UNABLE;
-    return bs_resources_ability_from_features(query_has_feature, query) == BS_PEER_ABLE ? BS_PEER_ABLE
-                                                                                        : BS_PEER_UNABLE;
+    return query != NULL ? bs_resources_ways_from_features(query_has_feature, query) : (BsPeerWays){0};
+}
+
+BsPeerAbility
+bs_resources_best_way(const BsPeerWays *ways)
+{
+    if (ways->jingle)
+        return BS_PEER_JINGLE;
+    return ways->si ? BS_PEER_SI : BS_PEER_UNABLE;
 }

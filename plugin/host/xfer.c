@@ -2,22 +2,21 @@
 #include "host/xfer.h"
 
 #include <blist.h>
-#include <core.h>
-#include <request.h>
 
+#include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
+#include "stanza/jid.h"
 
 static GList *ties; /* BsXfer */
-static gboolean quitting;
-static int signal_handle; /* its address is the handle of our signals */
-
 const char *
 bs_xfer_alias(PurpleAccount *account, const char *who)
 {
     PurpleBuddy *buddy = purple_find_buddy(account, who);
 
-    return buddy != NULL ? purple_buddy_get_alias(buddy) : who;
+    if (buddy != NULL)
+        return purple_buddy_get_alias(buddy);
+    return bs_room_has_occupant(account, who) ? bs_jid_resource(who) : who;
 }
 
 const char *
@@ -33,9 +32,9 @@ bs_xfer_release(BsXfer *self)
 
     ties = g_list_remove(ties, self);
     self->xfer->data = NULL;
-    if (self->hidden)
-        self->xfer->ui_ops = self->ui_ops;
+    bs_xfer_unwatch(self);
     bs_peer_search_cancel(&self->search);
+    bs_file_hash_cancel(&self->hash);
     if (transfer != NULL && bs_transfer_is_incoming(transfer) && !self->accepted)
         bs_transfer_decline(transfer);
     else if (transfer != NULL)
@@ -69,92 +68,6 @@ bs_xfer_make(BsConnection *connection, PurpleXferType type, const char *who, voi
     purple_xfer_set_end_fnc(self->xfer, xfer_is_over);
     ties = g_list_prepend(ties, self);
     return self;
-}
-
-void
-bs_xfer_end_orphan(PurpleXfer *xfer)
-{
-    /* Whatever untied it has dropped the reference that cancelling drops. */
-    purple_xfer_ref(xfer);
-    purple_xfer_cancel_local(xfer);
-}
-
-static PurpleRequestUiOps *request_ops;
-static guint closed_requests;
-
-static void
-count_closed_request(PurpleRequestType type, void *handle)
-{
-    closed_requests++;
-    if (request_ops->close_request != NULL)
-        request_ops->close_request(type, handle);
-}
-
-/* Closes libpurple's dialog about the xfer. FALSE if there is none: then it may be showing an error instead,
- * which keeps the dialog's reference and goes on from there. */
-static gboolean
-close_dialog(PurpleXfer *xfer)
-{
-    PurpleRequestUiOps ops = {0};
-
-    request_ops = purple_request_get_ui_ops();
-    if (request_ops == NULL)
-        return FALSE;
-    ops = *request_ops;
-    ops.close_request = count_closed_request;
-    closed_requests = 0;
-    purple_request_set_ui_ops(&ops);
-    purple_request_close_with_handle(xfer);
-    purple_request_set_ui_ops(request_ops);
-    return closed_requests > 0;
-}
-
-void
-bs_xfer_cancel(BsXfer *self, gboolean remote)
-{
-    PurpleXfer *xfer = self->xfer;
-    gboolean dialog_open;
-    guint references;
-
-    purple_xfer_ref(xfer);
-    dialog_open = self->dialog_open && close_dialog(xfer);
-    if (xfer->data == NULL) {
-        /* The UI has answered what was closed. */
-        purple_xfer_unref(xfer);
-        return;
-    }
-    references = xfer->ref;
-    if (remote)
-        purple_xfer_cancel_remote(xfer);
-    else
-        purple_xfer_cancel_local(xfer);
-    /* libpurple closes its dialog, but forgets the reference that this held; a UI may answer it instead. */
-    if (dialog_open && xfer->ref == references - 1)
-        purple_xfer_unref(xfer);
-    purple_xfer_unref(xfer);
-}
-
-void
-bs_xfer_fail(BsXfer *self, const char *sentence)
-{
-    PurpleXfer *xfer = self->xfer;
-
-    bs_log(NULL, "told the user: %s", sentence);
-    purple_xfer_conversation_write(xfer, (char *)sentence, TRUE);
-    if (!quitting)
-        purple_xfer_error(purple_xfer_get_type(xfer), purple_xfer_get_account(xfer), xfer->who, sentence);
-    /* Without a name, libpurple does not say that the user cancelled it. */
-    purple_xfer_set_filename(xfer, NULL);
-    bs_xfer_cancel(self, FALSE);
-}
-
-void
-bs_xfer_fail_for(BsXfer *self, BsNotice notice, const char *detail)
-{
-    const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
-    g_autofree char *sentence = bs_notice_of(notice, alias, bs_xfer_file_name(self), detail);
-
-    bs_xfer_fail(self, sentence);
 }
 
 static gssize
@@ -206,6 +119,7 @@ ui_is_ready(gpointer data)
 void
 bs_xfer_use_ui_bytes(BsXfer *self, guint64 size)
 {
+    bs_ui_bytes_free(self->ui_bytes);
     self->ui_bytes = bs_ui_bytes_new(self->xfer, size, ui_is_ready, self);
     purple_xfer_set_read_fnc(self->xfer, read_for_ui);
     purple_xfer_set_write_fnc(self->xfer, write_from_ui);
@@ -247,6 +161,15 @@ start_without_opening(PurpleXfer *xfer)
 }
 
 static void
+transfer_accepted(BsTransfer *transfer, gpointer data)
+{
+    BsXfer *self = data;
+
+    (void)transfer;
+    self->accepted = TRUE;
+}
+
+static void
 transfer_started(BsTransfer *transfer, const BsRoute *route, gpointer data)
 {
     BsXfer *self = data;
@@ -282,8 +205,9 @@ transfer_progress(BsTransfer *transfer, guint64 moved, gpointer data)
 }
 
 static void
-file_arrived(BsXfer *self, const BsEnd *end, const char *alias)
+file_arrived(BsXfer *self, const BsEnd *end)
 {
+    const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
     gboolean incoming = purple_xfer_get_type(self->xfer) == PURPLE_XFER_RECEIVE;
     g_autofree char *sentence = bs_notice_of_end(end, incoming, alias, bs_xfer_file_name(self));
     g_autofree char *route = bs_notice_of_route(&self->route, incoming);
@@ -314,10 +238,8 @@ static void
 transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 {
     BsXfer *self = data;
-    const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
-    gboolean incoming = bs_transfer_is_incoming(transfer);
-    g_autofree char *sentence = NULL;
 
+    (void)transfer;
     self->transfer = NULL;
     if (self->going_offline) {
         give_up(self, BS_NOTICE_SIGNED_OFF);
@@ -326,20 +248,21 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
     switch (end->reason) {
     case BS_END_DELIVERED:
     case BS_END_UNVERIFIED:
-        file_arrived(self, end, alias);
+        file_arrived(self, end);
         break;
     case BS_END_DECLINED:
     case BS_END_CANCELLED:
         bs_xfer_cancel(self, TRUE);
         break;
     default:
-        sentence = bs_notice_of_end(end, incoming, alias, bs_xfer_file_name(self));
-        bs_xfer_fail(self, sentence);
+        if (!bs_xfer_send_otherwise(self, end))
+            bs_xfer_fail_as(self, end);
         break;
     }
 }
 
 const BsTransferEvents bs_xfer_transfer_events = {
+    .accepted = transfer_accepted,
     .started = transfer_started,
     .progress = transfer_progress,
     .ended = transfer_ended,
@@ -358,10 +281,10 @@ find_tie(const BsConnection *connection)
     return NULL;
 }
 
-static gboolean
-is_under_way(const BsXfer *self)
+gboolean
+bs_xfer_is_under_way(const BsXfer *self)
 {
-    return self->transfer != NULL || self->search != NULL;
+    return self->transfer != NULL || self->search != NULL || self->hash != NULL;
 }
 
 /* A transfer ends with its connection, which tells the peer. */
@@ -373,7 +296,7 @@ bs_xfers_connection_closing(BsConnection *connection)
     while ((self = find_tie(connection)) != NULL) {
         if (self->transfer != NULL)
             self->going_offline = TRUE;
-        else if (is_under_way(self))
+        else if (bs_xfer_is_under_way(self))
             give_up(self, BS_NOTICE_SIGNED_OFF);
         else
             bs_xfer_cancel(self, FALSE);
@@ -386,27 +309,18 @@ end_all(void)
     BsXfer *self;
 
     while ((self = find_tie(NULL)) != NULL) {
-        if (is_under_way(self))
+        if (bs_xfer_is_under_way(self))
             give_up(self, BS_NOTICE_UNLOADED);
         else
             bs_xfer_cancel(self, FALSE);
     }
 }
 
-static void
-core_quits(gpointer data)
-{
-    (void)data;
-    quitting = TRUE;
-}
-
 void
-bs_xfers_start(BsSendFile pass_on)
+bs_xfers_start(void)
 {
     ties = NULL;
-    quitting = FALSE;
-    purple_signal_connect(purple_get_core(), "quitting", &signal_handle, PURPLE_CALLBACK(core_quits), NULL);
-    bs_xfer_send_start(pass_on);
+    bs_xfer_end_start();
     bs_xfer_receive_start();
 }
 
@@ -435,6 +349,5 @@ bs_xfers_stop(void)
     end_all();
     let_go_of_finished();
     bs_xfer_receive_stop();
-    bs_xfer_send_stop();
-    purple_signals_disconnect_by_handle(&signal_handle);
+    bs_xfer_end_stop();
 }

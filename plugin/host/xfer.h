@@ -7,18 +7,14 @@
 
 #include "host/connection.h"
 
-/* libpurple's own send_file, for contacts that cannot take a file from us. */
-typedef void (*BsSendFile)(PurpleConnection *gc, const char *who, const char *file);
-
-void bs_xfers_start(BsSendFile pass_on);
+void bs_xfers_start(void);
 
 /* Cancels what is running, with a notice to the user, and lets go of everything else. Connections must still
  * be there. */
 void bs_xfers_stop(void);
 
 /* Sends `file` to `who`, a full or bare JID; NULL asks the user for a file. The PurpleXfer is made at once;
- * to whom it goes is found out when the file is known, and a contact who turns out not to take files in our
- * way gets it by libpurple's own. */
+ * to whom it goes, and in which way, is found out when the file is known. */
 void bs_xfer_send_file(BsConnection *connection, const char *who, const char *file);
 
 /* An xfer for sending, not requested yet (new_xfer of PurplePluginProtocolInfo). */

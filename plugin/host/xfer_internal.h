@@ -4,8 +4,10 @@
 #define BS_XFER_INTERNAL_H
 
 #include "host/notices.h"
+#include "host/peer_search.h"
 #include "host/ui_bytes.h"
 #include "host/xfer.h"
+#include "stream/file_hash.h"
 
 /* In PurpleXfer.data from its making until libpurple says that it is over, by one of `end`, `cancel_send`,
  * `cancel_recv` and `request_denied`. */
@@ -14,11 +16,13 @@ typedef struct {
     BsConnection *connection;
     BsTransfer *transfer;    /* NULL before it begins and after it has ended */
     BsPeerSearch *search;    /* sending: to whom? */
+    BsFileHash *hash;        /* sending: the file is read before it is offered */
     BsUiBytes *ui_bytes;     /* NULL: we read or write the file */
-    PurpleXferUiOps *ui_ops; /* sending: the UI's own, while it is not to know the xfer; else NULL */
-    gboolean hidden;         /* sending: the UI does not know the xfer yet */
+    PurpleXferUiOps *ui_ops; /* sending: the UI's own, while `watched` */
+    gboolean watched;        /* sending: no file is known yet, and the xfer's own operations tell nothing */
+    gboolean by_si;          /* sending: offered by stream initiation, or about to be */
     gboolean dialog_open;    /* one of libpurple's is, and holds a reference */
-    gboolean accepted;       /* receiving: by the user */
+    gboolean accepted;       /* by the user who receives */
     gboolean started;        /* bytes have begun to move */
     gboolean going_offline;  /* its connection ends, and so will the transfer */
     BsRoute route;
@@ -34,18 +38,8 @@ BsXfer *bs_xfer_make(BsConnection *connection, PurpleXferType type, const char *
 /* What is to be told of the transfer once it has begun. */
 extern const BsTransferEvents bs_xfer_transfer_events;
 
-/* libpurple has its own reference on an xfer whose tie is gone, and calls its init: ends it. */
-void bs_xfer_end_orphan(PurpleXfer *xfer);
-
 /* Unties both. Ends the transfer, if there still is one. */
 void bs_xfer_release(BsXfer *self);
-
-/* Cancels the xfer, with libpurple's words: cancelled by the peer (`remote`) or by the user. */
-void bs_xfer_cancel(BsXfer *self, gboolean remote);
-
-/* Cancels it with our words. */
-void bs_xfer_fail(BsXfer *self, const char *sentence);
-void bs_xfer_fail_for(BsXfer *self, BsNotice notice, const char *detail);
 
 /* Makes the xfer read or write through its UI. */
 void bs_xfer_use_ui_bytes(BsXfer *self, guint64 size);
@@ -54,11 +48,31 @@ void bs_xfer_use_ui_bytes(BsXfer *self, guint64 size);
 const char *bs_xfer_alias(PurpleAccount *account, const char *who);
 const char *bs_xfer_file_name(const BsXfer *self);
 
-/* xfer_send.c: passes an xfer that the UI does not know yet to the UI; and what ends together with
- * bs_xfers_stop(). */
-void bs_xfer_show(BsXfer *self);
-void bs_xfer_send_start(BsSendFile pass_on);
-void bs_xfer_send_stop(void);
+/* Somebody is being looked for, a file is being read, or a transfer is there. */
+gboolean bs_xfer_is_under_way(const BsXfer *self);
+
+/* xfer_end.c */
+
+/* libpurple has its own reference on an xfer whose tie is gone, and calls its init: ends it. */
+void bs_xfer_end_orphan(PurpleXfer *xfer);
+
+/* Cancels the xfer, with libpurple's words: cancelled by the peer (`remote`) or by the user. */
+void bs_xfer_cancel(BsXfer *self, gboolean remote);
+
+/* Cancels it with our words. */
+void bs_xfer_fail_as(BsXfer *self, const BsEnd *end);
+void bs_xfer_fail_for(BsXfer *self, BsNotice notice, const char *detail);
+
+void bs_xfer_end_start(void);
+void bs_xfer_end_stop(void);
+
+/* xfer_send.c */
+
+/* Gives the xfer the UI's own operations back, if it does not have them. */
+void bs_xfer_unwatch(BsXfer *self);
+
+/* The offer has ended. TRUE if the file is to be offered in another way, and the user hears nothing. */
+gboolean bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end);
 
 /* xfer_receive.c */
 void bs_xfer_receive_start(void);

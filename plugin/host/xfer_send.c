@@ -7,16 +7,22 @@
 #include "host/xfer_internal.h"
 #include "log.h"
 
-static BsSendFile pass_on_to;
-static PurpleXferUiOps hidden_ui_ops; /* the UI's own, but the xfer is not added to its list */
+/* Hashing a file of this size takes less than half a second. */
+#define HASHED_MAX (64 * 1024 * 1024)
+
+/* bs_transfer_offer() or bs_transfer_offer_si(). */
+typedef BsTransfer *(*OfferFile)(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
+                                 BsSource *source, const BsTransferEvents *events, gpointer data);
+
+static PurpleXferUiOps watched_ui_ops; /* the UI's own, but we hear of an end before `init` */
 
 static void init_to_send(PurpleXfer *xfer);
 
 /* libpurple frees an xfer without a word when it does not like the path that was given. */
 static void
-hidden_xfer_destroyed(PurpleXfer *xfer)
+destroyed_before_init(PurpleXfer *xfer)
 {
-    PurpleXferUiOps *ui_ops = xfer->ui_ops == &hidden_ui_ops ? purple_xfers_get_ui_ops() : xfer->ui_ops;
+    PurpleXferUiOps *ui_ops = xfer->ui_ops == &watched_ui_ops ? purple_xfers_get_ui_ops() : xfer->ui_ops;
 
     if (xfer->data != NULL)
         bs_xfer_release(xfer->data);
@@ -24,26 +30,23 @@ hidden_xfer_destroyed(PurpleXfer *xfer)
         ui_ops->destroy(xfer);
 }
 
-/* As long as we do not know whether the xfer is ours or libpurple's, the UI lists nothing. */
 static void
-hide(BsXfer *self)
+watch_until_init(BsXfer *self)
 {
     self->ui_ops = self->xfer->ui_ops;
-    self->hidden = TRUE;
-    hidden_ui_ops = self->ui_ops != NULL ? *self->ui_ops : (PurpleXferUiOps){0};
-    hidden_ui_ops.add_xfer = NULL;
-    hidden_ui_ops.destroy = hidden_xfer_destroyed;
-    self->xfer->ui_ops = &hidden_ui_ops;
+    self->watched = TRUE;
+    watched_ui_ops = self->ui_ops != NULL ? *self->ui_ops : (PurpleXferUiOps){0};
+    watched_ui_ops.destroy = destroyed_before_init;
+    self->xfer->ui_ops = &watched_ui_ops;
 }
 
 void
-bs_xfer_show(BsXfer *self)
+bs_xfer_unwatch(BsXfer *self)
 {
-    if (!self->hidden)
+    if (!self->watched)
         return;
-    self->hidden = FALSE;
+    self->watched = FALSE;
     self->xfer->ui_ops = self->ui_ops;
-    purple_xfer_add(self->xfer);
 }
 
 PurpleXfer *
@@ -51,7 +54,7 @@ bs_xfer_new(BsConnection *connection, const char *who)
 {
     BsXfer *self = bs_xfer_make(connection, PURPLE_XFER_SEND, who, init_to_send);
 
-    hide(self);
+    watch_until_init(self);
     return self->xfer;
 }
 
@@ -121,21 +124,6 @@ bs_xfer_send_file(BsConnection *connection, const char *who, const char *file)
     purple_xfer_request(xfer);
 }
 
-/* libpurple sends the file in its own way, with an xfer of its own; ours goes before anybody has seen it. */
-static void
-pass_on(BsXfer *self)
-{
-    PurpleXfer *xfer = self->xfer;
-    PurpleConnection *gc = purple_account_get_connection(purple_xfer_get_account(xfer));
-    g_autofree char *who = g_strdup(xfer->who);
-    g_autofree char *path = g_strdup(purple_xfer_get_local_filename(xfer));
-
-    bs_log(NULL, "%s takes no files in our way: libpurple's own is used", who);
-    bs_xfer_release(self);
-    purple_xfer_unref(xfer);
-    pass_on_to(gc, who, path);
-}
-
 static char *
 media_type_of(const char *path)
 {
@@ -176,17 +164,15 @@ open_source(BsXfer *self, guint64 *size, GError **error)
     return bs_ui_bytes_source(self->ui_bytes);
 }
 
+/* `md5`: of the first `hashed` bytes, which are the whole file unless that has changed; NULL: unknown. */
 static void
-offer_to(BsXfer *self, const char *jid)
+make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed)
 {
     g_autoptr(BsFileOffer) offer = NULL;
     g_autoptr(GError) error = NULL;
     BsSource *source;
     guint64 size = 0;
 
-    g_free(self->xfer->who);
-    self->xfer->who = g_strdup(jid);
-    bs_xfer_show(self);
     source = open_source(self, &size, &error);
     if (source == NULL) {
         bs_xfer_fail_for(self, BS_NOTICE_UNREADABLE, error != NULL ? error->message : NULL);
@@ -199,22 +185,90 @@ offer_to(BsXfer *self, const char *jid)
     }
     purple_xfer_set_size(self->xfer, (size_t)size);
     offer = describe(self, size);
-    self->transfer = bs_transfer_offer(bs_connection_endpoint(self->connection), jid, offer, source,
-                                       &bs_xfer_transfer_events, self);
+    if (md5 != NULL && hashed == size)
+        bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
+    self->transfer = offer_file(bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
+                                &bs_xfer_transfer_events, self);
 }
 
 static void
-peer_found(const char *jid, gboolean cancelled, gpointer data)
+file_hashed(const guint8 *value, guint64 size, gpointer data)
+{
+    BsXfer *self = data;
+
+    self->hash = NULL;
+    make_offer(self, bs_transfer_offer_si, value, size);
+}
+
+/* Stream initiation has no later word in which a hash could follow. */
+static void
+offer_by_si(BsXfer *self)
+{
+    self->by_si = TRUE;
+    if (bs_ui_bytes_wanted(self->xfer))
+        make_offer(self, bs_transfer_offer_si, NULL, 0);
+    else
+        self->hash = bs_file_hash_new(purple_xfer_get_local_filename(self->xfer), BS_HASH_MD5, HASHED_MAX,
+                                      file_hashed, self);
+}
+
+static void
+address_to(BsXfer *self, const char *jid)
+{
+    g_free(self->xfer->who);
+    self->xfer->who = g_strdup(jid);
+}
+
+static void
+peer_found(BsFound answer, const char *jid, gpointer data)
 {
     BsXfer *self = data;
 
     self->search = NULL;
-    if (cancelled)
+    switch (answer) {
+    case BS_FOUND_JINGLE:
+        address_to(self, jid);
+        make_offer(self, bs_transfer_offer, NULL, 0);
+        break;
+    case BS_FOUND_SI:
+        address_to(self, jid);
+        offer_by_si(self);
+        break;
+    case BS_FOUND_NONE_ABLE:
+        bs_xfer_fail_for(self, BS_NOTICE_UNABLE, NULL);
+        break;
+    case BS_FOUND_NONE_ONLINE:
+        bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+        break;
+    case BS_FOUND_NONE_CHOSEN:
         bs_xfer_cancel(self, FALSE);
-    else if (jid == NULL)
-        pass_on(self);
+        break;
+    }
+}
+
+static void
+other_way_found(BsFound answer, const char *jid, gpointer data)
+{
+    BsXfer *self = data;
+    BsEnd refusal = {.reason = BS_END_UNSUPPORTED};
+
+    (void)jid;
+    self->search = NULL;
+    if (answer == BS_FOUND_SI)
+        offer_by_si(self);
     else
-        offer_to(self, jid);
+        bs_xfer_fail_as(self, &refusal);
+}
+
+gboolean
+bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end)
+{
+    if (end->reason != BS_END_UNSUPPORTED || self->accepted || self->by_si)
+        return FALSE;
+    bs_log(NULL, "%s takes no files by Jingle after all", self->xfer->who);
+    self->search = bs_peer_search_without_jingle(bs_connection_peers(self->connection), self->xfer->who,
+                                                 other_way_found, self);
+    return TRUE;
 }
 
 /* The file is known: who gets it? */
@@ -230,22 +284,11 @@ init_to_send(PurpleXfer *xfer)
         return;
     }
     self->dialog_open = FALSE;
+    bs_xfer_unwatch(self);
     if (!bs_ui_bytes_wanted(xfer) && !is_sendable(purple_xfer_get_local_filename(xfer), &notice, &detail)) {
         bs_xfer_fail_for(self, notice, detail);
         return;
     }
-    if (self->search == NULL && self->transfer == NULL)
+    if (!bs_xfer_is_under_way(self))
         self->search = bs_peer_search(bs_connection_peers(self->connection), xfer->who, peer_found, self);
-}
-
-void
-bs_xfer_send_start(BsSendFile pass_on_function)
-{
-    pass_on_to = pass_on_function;
-}
-
-void
-bs_xfer_send_stop(void)
-{
-    pass_on_to = NULL;
 }

@@ -2,7 +2,7 @@
 #include <blist.h>
 #include <check.h>
 
-#include "host/peer.h"
+#include "host/peer_search.h"
 #include "stanza/xml.h"
 #include "support/purple_env.h"
 
@@ -19,7 +19,7 @@ static GPtrArray *sent; /* xmlnode */
 
 static gboolean found;
 static char *found_jid;
-static gboolean found_cancelled;
+static BsFound found_answer;
 
 static void
 keep_sent(xmlnode *stanza, gpointer data)
@@ -37,7 +37,6 @@ set_up(void)
     peers = bs_peers_new(own_link, account);
     found = FALSE;
     found_jid = NULL;
-    found_cancelled = FALSE;
 }
 
 static void
@@ -51,13 +50,13 @@ tear_down(void)
 }
 
 static void
-answer(const char *jid, gboolean cancelled, gpointer data)
+answer(BsFound what, const char *jid, gpointer data)
 {
     *(BsPeerSearch **)data = NULL;
     ck_assert(!found);
     found = TRUE;
     found_jid = g_strdup(jid);
-    found_cancelled = cancelled;
+    found_answer = what;
 }
 
 static void
@@ -113,6 +112,9 @@ reply(const char *jid, const char *features)
 }
 
 #define ABLE "<feature var='" FILES "'/><feature var='" S5B "'/>"
+#define SI "<feature var='http://jabber.org/protocol/si/profile/file-transfer'/>"
+#define SI_BY_SOCKS5 SI "<feature var='http://jabber.org/protocol/bytestreams'/>"
+#define SI_IN_BAND SI "<feature var='http://jabber.org/protocol/ibb'/>"
 #define ONLY_FILES "<feature var='" FILES "'/>"
 
 static void
@@ -131,6 +133,146 @@ START_TEST(a_full_jid_stands_for_itself)
     reply("bob@example.org/x", ABLE);
     ck_assert(found);
     ck_assert_str_eq(found_jid, "bob@example.org/x");
+    ck_assert_int_eq(found_answer, BS_FOUND_JINGLE);
+}
+END_TEST
+
+static const struct {
+    const char *features;
+    BsPeerAbility ability;
+    BsFound answer;
+} ways[] = {
+    {ABLE, BS_PEER_JINGLE, BS_FOUND_JINGLE},
+    {ABLE SI_BY_SOCKS5, BS_PEER_JINGLE, BS_FOUND_JINGLE},
+    {SI_BY_SOCKS5, BS_PEER_SI, BS_FOUND_SI},
+    {SI_IN_BAND, BS_PEER_SI, BS_FOUND_SI},
+    {ONLY_FILES SI_IN_BAND, BS_PEER_SI, BS_FOUND_SI},
+    /* No way in which the bytes could go. */
+    {SI, BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
+    {"<feature var='http://jabber.org/protocol/bytestreams'/>", BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
+    {"", BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
+};
+
+START_TEST(what_a_resource_announces_says_in_which_way)
+{
+    BsPeerSearch *search;
+
+    presence(AVAILABLE, "bob@example.org/x");
+    search = bs_peer_search(peers, "bob@example.org", answer, &search);
+    wait_until_sent(1);
+    reply("bob@example.org/x", ways[_i].features);
+    ck_assert(found);
+    ck_assert_int_eq(found_answer, ways[_i].answer);
+    ck_assert((found_jid != NULL) == (ways[_i].ability != BS_PEER_UNABLE));
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org/x"), ways[_i].ability);
+}
+END_TEST
+
+START_TEST(a_gateways_contact_may_have_no_resource)
+{
+    BsPeerSearch *search;
+
+    presence("<presence xmlns='jabber:client' from='%s'/>", "bob%example.net@gateway.example.org");
+    search = bs_peer_search(peers, "bob%example.net@gateway.example.org", answer, &search);
+    wait_until_sent(1);
+    reply("bob%example.net@gateway.example.org", SI_IN_BAND);
+    ck_assert(found);
+    ck_assert_int_eq(found_answer, BS_FOUND_SI);
+    ck_assert_str_eq(found_jid, "bob%example.net@gateway.example.org");
+    ck_assert_int_eq(bs_peers_ability(peers, "bob%example.net@gateway.example.org"), BS_PEER_SI);
+}
+END_TEST
+
+START_TEST(a_service_is_asked_itself)
+{
+    BsPeerSearch *search = bs_peer_search(peers, "files.example.org", answer, &search);
+
+    wait_until_sent(1);
+    reply("files.example.org", SI_BY_SOCKS5);
+    ck_assert(found);
+    ck_assert_int_eq(found_answer, BS_FOUND_SI);
+    ck_assert_str_eq(found_jid, "files.example.org");
+}
+END_TEST
+
+START_TEST(who_is_offline_is_not_said_to_be_unable)
+{
+    BsPeerSearch *search = bs_peer_search(peers, "bob@example.org", answer, &search);
+
+    /* His server answers in his place. */
+    wait_until_sent(1);
+    reply("bob@example.org", "<feature var='http://jabber.org/protocol/pubsub'/>");
+    ck_assert(found);
+    ck_assert_int_eq(found_answer, BS_FOUND_NONE_ONLINE);
+
+    found = FALSE;
+    search = bs_peer_search(peers, "bob@example.org/x", answer, &search);
+    wait_until_sent(2);
+    reply("bob@example.org/x", NULL);
+    ck_assert(found);
+    ck_assert_int_eq(found_answer, BS_FOUND_NONE_ONLINE);
+}
+END_TEST
+
+START_TEST(of_several_who_are_able_in_different_ways_all_are_told)
+{
+    BsPeerSearch *search;
+
+    presence("<presence xmlns='jabber:client' from='%s'/>", "bob@example.org/a");
+    presence(AVAILABLE, "bob@example.org/b");
+    search = bs_peer_search(peers, "bob@example.org", answer, &search);
+    wait_until_sent(2);
+    reply("bob@example.org/a", ABLE);
+    reply("bob@example.org/b", SI_IN_BAND);
+    ck_assert(bs_test_run_until(&found, HANG_SECONDS));
+    ck_assert_str_eq(found_jid, "bob@example.org/b");
+    ck_assert_int_eq(found_answer, BS_FOUND_SI);
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_JINGLE);
+}
+END_TEST
+
+START_TEST(where_jingle_failed_the_other_way_is_asked_for_again)
+{
+    BsPeerSearch *search;
+
+    presence(AVAILABLE, "bob@example.org/x");
+    search = bs_peer_search(peers, "bob@example.org", answer, &search);
+    wait_until_sent(1);
+    reply("bob@example.org/x", ABLE);
+    ck_assert_int_eq(found_answer, BS_FOUND_JINGLE);
+
+    found = FALSE;
+    search = bs_peer_search_without_jingle(peers, "bob@example.org/x", answer, &search);
+    wait_until_sent(2);
+    reply("bob@example.org/x", ABLE SI_BY_SOCKS5);
+    ck_assert_int_eq(found_answer, BS_FOUND_SI);
+
+    found = FALSE;
+    search = bs_peer_search_without_jingle(peers, "bob@example.org/x", answer, &search);
+    wait_until_sent(3);
+    reply("bob@example.org/x", SI_BY_SOCKS5);
+    ck_assert_int_eq(found_answer, BS_FOUND_SI);
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org/x"), BS_PEER_SI);
+
+    found = FALSE;
+    search = bs_peer_search_without_jingle(peers, "bob@example.org/x", answer, &search);
+    wait_until_sent(4);
+    reply("bob@example.org/x", ABLE);
+    ck_assert_int_eq(found_answer, BS_FOUND_NONE_ABLE);
+}
+END_TEST
+
+START_TEST(who_tells_no_hash_may_change_with_any_presence)
+{
+    BsPeerSearch *search;
+
+    presence("<presence xmlns='jabber:client' from='%s'/>", "bob@example.org/x");
+    search = bs_peer_search(peers, "bob@example.org", answer, &search);
+    wait_until_sent(1);
+    reply("bob@example.org/x", SI_IN_BAND);
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_SI);
+    presence("<presence xmlns='jabber:client' from='%s'><show>away</show></presence>", "bob@example.org/x");
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_UNKNOWN);
 }
 END_TEST
 
@@ -142,7 +284,7 @@ START_TEST(who_lacks_a_feature_is_not_chosen)
     reply("bob@example.org/x", ONLY_FILES);
     ck_assert(found);
     ck_assert_ptr_null(found_jid);
-    ck_assert(!found_cancelled);
+    ck_assert_int_eq(found_answer, BS_FOUND_NONE_ABLE);
 }
 END_TEST
 
@@ -204,11 +346,11 @@ START_TEST(what_was_learned_is_remembered_until_it_may_have_changed)
     search = bs_peer_search(peers, "bob@example.org", answer, &search);
     wait_until_sent(1);
     reply("bob@example.org/x", ABLE);
-    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_ABLE);
-    ck_assert_int_eq(bs_peers_ability(peers, "BOB@example.org/x"), BS_PEER_ABLE);
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_JINGLE);
+    ck_assert_int_eq(bs_peers_ability(peers, "BOB@example.org/x"), BS_PEER_JINGLE);
 
     presence(AVAILABLE, "bob@example.org/x");
-    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_ABLE);
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_JINGLE);
     presence(CHANGED, "bob@example.org/x");
     ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_UNKNOWN);
 }
@@ -224,7 +366,7 @@ START_TEST(nothing_is_known_of_who_went_offline)
     wait_until_sent(1);
     reply("bob@example.org/x", ABLE);
     presence(GONE, "bob@example.org/y");
-    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_ABLE);
+    ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_JINGLE);
     presence(GONE, "bob@example.org"); /* a server may say it of all resources at once */
     ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org"), BS_PEER_UNKNOWN);
 }
@@ -264,9 +406,11 @@ START_TEST(rooms_occupants_are_not_collected)
 
     presence(OCCUPANT, "room@conference.example.org/nick");
     search = bs_peer_search(peers, "room@conference.example.org", answer, &search);
-    ck_assert(bs_test_run_until(&found, HANG_SECONDS));
+    wait_until_sent(1);
+    reply("room@conference.example.org", ONLY_FILES);
+    ck_assert(found);
     ck_assert_ptr_null(found_jid);
-    ck_assert_uint_eq(sent->len, 0);
+    ck_assert_int_eq(found_answer, BS_FOUND_NONE_ONLINE);
 }
 END_TEST
 
@@ -300,6 +444,13 @@ main(void)
     tcase_set_timeout(all, 4 * HANG_SECONDS);
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_test(all, a_full_jid_stands_for_itself);
+    tcase_add_loop_test(all, what_a_resource_announces_says_in_which_way, 0, G_N_ELEMENTS(ways));
+    tcase_add_test(all, a_gateways_contact_may_have_no_resource);
+    tcase_add_test(all, a_service_is_asked_itself);
+    tcase_add_test(all, who_is_offline_is_not_said_to_be_unable);
+    tcase_add_test(all, of_several_who_are_able_in_different_ways_all_are_told);
+    tcase_add_test(all, where_jingle_failed_the_other_way_is_asked_for_again);
+    tcase_add_test(all, who_tells_no_hash_may_change_with_any_presence);
     tcase_add_test(all, who_lacks_a_feature_is_not_chosen);
     tcase_add_test(all, an_error_counts_as_not_able_but_is_not_remembered);
     tcase_add_test(all, the_only_able_resource_is_found_among_several);
