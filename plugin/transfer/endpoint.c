@@ -6,6 +6,7 @@
 #include "log.h"
 #include "stanza/jid.h"
 #include "stanza/xml.h"
+#include "transfer/ended.h"
 #include "transfer/internal.h"
 #include "transport/ibb_xml.h"
 #include "transport/s5b_xml.h"
@@ -13,8 +14,6 @@
 /* More offers than a user could deal with are a flood (XEP-0166, 15): in all, and of one contact. */
 #define RINGING_MAX 50
 #define RINGING_MAX_OF_ONE 10
-/* Ended sessions whose late stanzas are still answered as what they are. */
-#define REMEMBERED_SESSIONS 256
 
 struct _BsEndpoint {
     BsIqLink *link;
@@ -25,7 +24,7 @@ struct _BsEndpoint {
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
-    GQueue ended;         /* char *, see session_key(): sessions, and streams of their transports */
+    BsEnded *ended;       /* sessions, and streams of their transports */
     gboolean closed;
     guint references; /* one is the owner's, others are held over callbacks that may free the endpoint */
 };
@@ -36,7 +35,7 @@ endpoint_unref(BsEndpoint *endpoint)
     if (--endpoint->references > 0)
         return;
     g_ptr_array_unref(endpoint->transfers);
-    g_queue_clear_full(&endpoint->ended, g_free);
+    bs_ended_free(endpoint->ended);
     g_free(endpoint);
 }
 
@@ -50,7 +49,7 @@ bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *
     endpoint->events = events;
     endpoint->data = data;
     endpoint->transfers = g_ptr_array_new();
-    g_queue_init(&endpoint->ended);
+    endpoint->ended = bs_ended_new();
     endpoint->references = 1;
     return endpoint;
 }
@@ -125,29 +124,10 @@ bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer)
     g_ptr_array_add(endpoint->transfers, transfer);
 }
 
-/* A session's name: sids are the peers' own, and two peers may choose the same. */
-static char *
-session_key(const char *peer, const char *sid)
-{
-    g_autofree char *jid = bs_jid_key(peer);
-
-    return g_strconcat(jid, "\n", sid, NULL);
-}
-
 gboolean
 bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
 {
-    g_autofree char *key = session_key(peer, sid);
-
-    return g_queue_find_custom(&endpoint->ended, key, (GCompareFunc)strcmp) != NULL;
-}
-
-static void
-remember_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
-{
-    g_queue_push_tail(&endpoint->ended, session_key(peer, sid));
-    if (g_queue_get_length(&endpoint->ended) > REMEMBERED_SESSIONS)
-        g_free(g_queue_pop_head(&endpoint->ended));
+    return bs_ended_has(endpoint->ended, peer, sid);
 }
 
 void
@@ -156,9 +136,9 @@ bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
     const BsTransport *transport = transfer->transport;
 
     g_ptr_array_remove(endpoint->transfers, transfer);
-    remember_ended(endpoint, bs_transfer_peer(transfer), transfer->protocol->sid(transfer));
+    bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transfer->protocol->sid(transfer));
     if (transport != NULL && transport->class->stream_id != NULL)
-        remember_ended(endpoint, bs_transfer_peer(transfer), transport->class->stream_id(transport));
+        bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transport->class->stream_id(transport));
 }
 
 guint
@@ -301,25 +281,6 @@ take_stanza(BsTransfer *transfer, const xmlnode *stanza)
     return transfer->protocol->take_stanza != NULL && transfer->protocol->take_stanza(transfer, stanza);
 }
 
-/* What a peer sent in-band before it knew of the session's end, the stream's end above all. */
-static gboolean
-receive_late_in_band(BsEndpoint *endpoint, const char *from, const xmlnode *stanza)
-{
-    BsIbbKind kind;
-    const xmlnode *element = bs_ibb_element(stanza, &kind);
-    const char *sid = element != NULL ? bs_ibb_sid(element) : NULL;
-
-    if (from == NULL || sid == NULL || !bs_endpoint_has_ended(endpoint, from, sid))
-        return FALSE;
-    if (g_strcmp0(stanza->name, "iq") != 0)
-        return TRUE;
-    if (kind == BS_IBB_CLOSE)
-        bs_iq_reply_result(endpoint->link, stanza, NULL);
-    else
-        bs_iq_reply_error(endpoint->link, stanza, "cancel", "item-not-found", NULL, NULL);
-    return TRUE;
-}
-
 /* A stanza of a transport's own. */
 static gboolean
 receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
@@ -332,7 +293,7 @@ receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
         if (bs_jid_equal(bs_transfer_peer(transfer), from) && take_stanza(transfer, stanza))
             return TRUE;
     }
-    return receive_late_in_band(endpoint, from, stanza);
+    return bs_ended_receive(endpoint->ended, endpoint->link, stanza);
 }
 
 static gboolean
@@ -342,8 +303,11 @@ receive_si(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element)
     const char *sid = xmlnode_get_attrib((xmlnode *)element, "id");
     BsTransfer *transfer = from != NULL ? find_transfer(endpoint, &bs_transfer_si, sid, from) : NULL;
 
-    if (from == NULL)
-        return FALSE;
+    if (from == NULL) {
+        /* Our own account offers us nothing, nor would libpurple know what to do with it. */
+        bs_iq_reply_error(endpoint->link, iq, "cancel", "service-unavailable", NULL, NULL);
+        return TRUE;
+    }
     /* A server delivered it again (XEP-0198), and the answer comes, or came, with the first one. */
     if (transfer == NULL && (sid == NULL || !bs_endpoint_has_ended(endpoint, from, sid)))
         bs_endpoint_receive_si_offer(endpoint, iq, element);
