@@ -14,4 +14,8 @@ typedef struct {
     gboolean ipv6;
 } BsRoute;
 
+/* The connection over `candidate` carries the file of the transfer `id`: describes it, here and in the debug
+ * window. */
+void bs_route_nominate(BsRoute *route, const char *id, const BsCandidate *candidate, gboolean dialled_by_us);
+
 #endif

@@ -9,6 +9,7 @@
 #include "socks5/port_mapping.h"
 #include "transport/accepted.h"
 #include "transport/nomination.h"
+#include "transport/places.h"
 #include "transport/transport.h"
 
 typedef enum {
@@ -53,9 +54,6 @@ typedef struct {
     guint deadline_timer; /* the whole */
 } BsS5b;
 
-/* Tells of one of our candidates in the debug window. */
-void bs_s5b_log_offer(const BsS5b *s5b, const BsCandidate *candidate);
-
 /* Has the port that we listen on mapped by the router, and offers that as soon as it is so. */
 void bs_s5b_ask_for_mapping(BsS5b *s5b);
 
@@ -83,9 +81,6 @@ void bs_s5b_race_fail(BsS5b *s5b, const char *why);
 
 /* Candidates of the peer's: its description's, and what it sends afterwards. */
 void bs_s5b_race_add(BsS5b *s5b, const GPtrArray *candidates);
-
-/* TRUE for the candidate that proved to be a dead end. */
-gboolean bs_s5b_is_avoided(const BsS5b *s5b, const BsCandidate *candidate);
 
 /* The peer connected to our `local_address`: `fd` (taken). A BsListenerAccepted; `data` is the BsS5b. */
 void bs_s5b_race_accepted(int fd, const char *local_address, gpointer data);

@@ -60,7 +60,7 @@ bs_s5b_add_mapped(BsS5b *s5b)
         return added;
     s5b->mapped = *mapped;
     candidate = new_candidate(s5b, BS_CANDIDATE_ASSISTED, 0);
-    if (bs_s5b_is_avoided(s5b, candidate)) {
+    if (bs_places_is_avoided(&s5b->context, candidate)) {
         bs_candidate_free(candidate);
         return added;
     }
@@ -69,7 +69,7 @@ bs_s5b_add_mapped(BsS5b *s5b)
         g_ptr_array_add(added, twin_for_conversations(s5b));
     for (guint i = 0; i < added->len; i++) {
         g_ptr_array_add(s5b->own_candidates, g_ptr_array_index(added, i));
-        bs_s5b_log_offer(s5b, g_ptr_array_index(added, i));
+        bs_places_log_offer(&s5b->context, g_ptr_array_index(added, i));
     }
     return added;
 }

@@ -14,27 +14,6 @@
  * activation.h), and that of the stanza that tells of it. */
 #define ACTIVATED_WAIT_MS 12000
 
-static const char *
-dialler_of(const BsRoute *route)
-{
-    if (route->type == BS_CANDIDATE_PROXY)
-        return "both";
-    return route->dialled_by_us ? "us" : "the peer";
-}
-
-static void
-fill_route(const BsS5b *s5b, const BsCandidate *candidate, gboolean our_choice, BsRoute *route)
-{
-    memset(route, 0, sizeof *route);
-    route->type = candidate->type;
-    route->dialled_by_us = our_choice || candidate->type == BS_CANDIDATE_PROXY;
-    g_strlcpy(route->host, candidate->host, sizeof route->host);
-    route->port = candidate->port;
-    route->ipv6 = strchr(candidate->host, ':') != NULL;
-    bs_log(s5b->context.id, "nominated: %s %s port %u, dialled by %s",
-           bs_candidate_type_name(candidate->type), candidate->host, candidate->port, dialler_of(route));
-}
-
 static gboolean
 announce_connection(gpointer data)
 {
@@ -45,7 +24,7 @@ announce_connection(gpointer data)
 
     s5b->step_timer = 0;
     s5b->dialled_fd = -1;
-    fill_route(s5b, ours ? s5b->our_choice : s5b->their_choice, ours, &route);
+    bs_route_nominate(&route, s5b->context.id, ours ? s5b->our_choice : s5b->their_choice, ours);
     s5b->events->connected(fd, &route, s5b->data);
     return FALSE;
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "log.h"
-#include "socks5/ip_address.h"
 #include "socks5/negotiation.h"
 #include "timer.h"
 #include "transport/s5b_internal.h"
@@ -157,59 +156,11 @@ bs_s5b_race_accepted(int fd, const char *local_address, gpointer data)
         bs_s5b_use_their_choice(s5b);
 }
 
-gboolean
-bs_s5b_is_avoided(const BsS5b *s5b, const BsCandidate *candidate)
-{
-    const BsRoute *avoided = s5b->context.avoided;
-
-    /* Ports change from one transport to the next. */
-    return avoided != NULL && candidate->type == avoided->type &&
-           bs_ip_same_host(candidate->host, avoided->host);
-}
-
-/* What the peer calls a proxy may be a machine of its own, and whoever is dialled learns our address. So
- * where that is not to be told, only a proxy is dialled that our own server or the user named to us before,
- * at the very place that it named itself; a JID alone proves nothing, as the peer can write down any. */
-static const char *
-refusal_of(const BsS5b *s5b, const BsCandidate *candidate)
-{
-    gboolean is_known = candidate->type == BS_CANDIDATE_PROXY && s5b->context.proxies != NULL &&
-                        bs_proxies_know(s5b->context.proxies, candidate->host, candidate->port);
-
-    if (s5b->disclosure == BS_DISCLOSE_NOTHING && !is_known)
-        return "it would learn our address";
-    return bs_candidate_refusal(candidate, s5b->peer_candidates, s5b->own_addresses);
-}
-
-/* The same place under another name, as we offer a mapped port ourselves. */
-static gboolean
-is_repeated(const BsS5b *s5b, const BsCandidate *candidate)
-{
-    for (guint i = 0; i < s5b->peer_candidates->len; i++) {
-        const BsCandidate *other = g_ptr_array_index(s5b->peer_candidates, i);
-
-        if (strcmp(other->cid, candidate->cid) == 0)
-            return FALSE;
-        if (other->port == candidate->port && bs_ip_same_host(other->host, candidate->host))
-            return TRUE;
-    }
-    return FALSE;
-}
-
 static void
 dial_candidate(BsS5b *s5b, const BsCandidate *candidate)
 {
-    const char *refusal = refusal_of(s5b, candidate);
-
-    if (bs_s5b_is_avoided(s5b, candidate))
-        refusal = "it was a dead end before";
-    else if (is_repeated(s5b, candidate))
-        refusal = "it was offered already";
-    if (refusal != NULL)
-        bs_log(s5b->context.id, "the peer's %s port %u is not dialled: %s", candidate->host, candidate->port,
-               refusal);
-    else
-        bs_connector_add(s5b->connector, candidate);
+    bs_places_dial(&s5b->context, s5b->disclosure, s5b->connector, candidate, s5b->peer_candidates,
+                   s5b->own_addresses);
 }
 
 void
@@ -304,28 +255,13 @@ bs_s5b_race_peer_proxy_error(BsS5b *s5b)
         bs_s5b_race_fail(s5b, "the nominated proxy does not work");
 }
 
-/* The two orders in which the offerer of a candidate may have put the JIDs into its DST.ADDR: its own dstaddr
- * if it told us, else offerer first (Dino, Conversations, Swift, Smack); then the other one (Psi, Gajim:
- * initiator first). */
-static BsConnector *
-new_connector(BsS5b *s5b)
-{
-    g_autofree char *offerer_first = bs_dst_addr(s5b->sid, s5b->context.peer_jid, s5b->context.own_jid);
-    g_autofree char *offerer_last = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
-    const char *first = s5b->peer_dstaddr != NULL ? s5b->peer_dstaddr : offerer_first;
-    const char *second = g_ascii_strcasecmp(first, offerer_first) == 0 ? offerer_last : offerer_first;
-    const char *const dst_addrs[] = {first, second, NULL};
-
-    return bs_connector_new(s5b->context.id, s5b->context.account, dst_addrs, &connector_events, s5b);
-}
-
 void
 bs_s5b_race_begin(BsS5b *s5b)
 {
     s5b->state = S5B_DIALLING;
     s5b->deadline_timer = purple_timeout_add_seconds(NEGOTIATION_DEADLINE_S, deadline_passed, s5b);
     s5b->race_began = g_get_monotonic_time();
-    s5b->connector = new_connector(s5b);
+    s5b->connector = bs_places_connector(&s5b->context, s5b->sid, s5b->peer_dstaddr, &connector_events, s5b);
     for (guint i = 0; i < s5b->peer_candidates->len; i++)
         dial_candidate(s5b, g_ptr_array_index(s5b->peer_candidates, i));
     bs_connector_start(s5b->connector);
