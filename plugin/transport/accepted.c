@@ -70,6 +70,17 @@ is_alive(int fd)
     return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
+guint
+bs_accepted_alive(const BsAccepted *accepted)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < accepted->connections->len; i++)
+        if (is_alive(g_array_index(accepted->connections, Connection, i).fd))
+            count++;
+    return count;
+}
+
 /* The peer closes what it does not use, so an open connection comes first; but one that it has ended in good
  * order may also be the nominated one, with a file of 0 bytes. */
 static guint
@@ -81,7 +92,7 @@ fitness(const Connection *connection, const char *local_address)
 }
 
 int
-bs_accepted_steal(BsAccepted *accepted, const char *local_address)
+bs_accepted_steal(BsAccepted *accepted, const char *local_address, char **reached)
 {
     Connection *best = NULL;
     guint best_fitness = 0;
@@ -99,6 +110,8 @@ bs_accepted_steal(BsAccepted *accepted, const char *local_address)
     if (best != NULL) {
         fd = best->fd;
         best->fd = -1;
+        if (reached != NULL)
+            *reached = g_steal_pointer(&best->local_address);
         g_array_remove_index(accepted->connections,
                              (guint)(best - (Connection *)(gpointer)accepted->connections->data));
     }

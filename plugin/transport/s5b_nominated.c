@@ -124,7 +124,7 @@ bs_s5b_use_their_choice(BsS5b *s5b)
         use_our_proxy(s5b);
         return;
     }
-    fd = bs_accepted_steal(s5b->accepted, bs_s5b_reached_at(s5b, s5b->their_choice));
+    fd = bs_accepted_steal(s5b->accepted, bs_s5b_reached_at(s5b, s5b->their_choice), NULL);
     if (fd >= 0)
         succeed(s5b, fd, FALSE);
     else

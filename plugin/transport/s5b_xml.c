@@ -42,9 +42,8 @@ parse_type(const char *text, BsCandidateType *type)
     return text == NULL || bs_candidate_type_from_name(text, type);
 }
 
-/* The port of a streamhost that names none (XEP-0065, 9). */
-static gboolean
-parse_port(const char *text, guint16 *port)
+gboolean
+bs_s5b_parse_port(const char *text, guint16 *port)
 {
     guint64 number = 1080;
 
@@ -75,7 +74,7 @@ parse_candidate(const xmlnode *node)
     if (!is_usable(cid) || !is_usable(host) ||
         !parse_type(xmlnode_get_attrib((xmlnode *)node, "type"), &type))
         return NULL;
-    if (!jid_suffices(jid, type) || !parse_port(xmlnode_get_attrib((xmlnode *)node, "port"), &port))
+    if (!jid_suffices(jid, type) || !bs_s5b_parse_port(xmlnode_get_attrib((xmlnode *)node, "port"), &port))
         return NULL;
     if (!bs_xml_parse_uint64(xmlnode_get_attrib((xmlnode *)node, "priority"), 0, G_MAXUINT32, &priority))
         return NULL;

@@ -39,6 +39,9 @@ BsS5bMessage *bs_s5b_parse(const xmlnode *transport);
 /* TRUE if it asks for UDP (XEP-0260, 2.2, mode), which is not spoken here. */
 gboolean bs_s5b_is_udp(const xmlnode *transport);
 
+/* Reads the port of a candidate or streamhost; NULL, for one that names none, is 1080 (XEP-0065, schema). */
+gboolean bs_s5b_parse_port(const char *text, guint16 *port);
+
 /* Candidates for a session-initiate, session-accept or transport-info. The caller's, as are all below. */
 xmlnode *bs_s5b_build_candidates(const char *sid, const char *dstaddr, const GPtrArray *candidates);
 

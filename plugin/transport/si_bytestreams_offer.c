@@ -1,0 +1,164 @@
+/* What we offer the peer: our streamhosts, and what becomes of them. SPDX-License-Identifier:
+ * GPL-2.0-or-later */
+#include "log.h"
+#include "stanza/jid.h"
+#include "transport/si_bytestreams_hosts.h"
+#include "transport/si_bytestreams_internal.h"
+
+/* How long a peer may take over our streamhosts. libpurple tries one after the other and gives each 5 s,
+ * QXmpp 7 s, Gabble 10 s; Psi takes 30 s for all of them, and 10 s before that for those that are no proxies.
+ */
+#define ANSWER_BASE_MS 30000
+#define ANSWER_PER_HOST_MS 10000
+
+void
+bs_si_decide_disclosure(BsSiBytestreams *si)
+{
+    si->disclosure = bs_places_disclosure(&si->context);
+    g_clear_pointer(&si->own_addresses, g_ptr_array_unref);
+    si->own_addresses = bs_places_own_addresses(si->disclosure);
+}
+
+static void
+port_mapped(const BsMappedPort *mapped, gpointer data)
+{
+    (void)mapped;
+    (void)data;
+}
+
+/* Only the requester has a router asked: the target tells its streamhosts in the same moment, and never
+ * again. */
+void
+bs_si_listen(BsSiBytestreams *si)
+{
+    if (si->disclosure != BS_DISCLOSE_ADDRESSES) {
+        g_clear_pointer(&si->ticket, bs_listener_forget);
+        g_clear_pointer(&si->mapping, bs_port_mapping_release);
+        return;
+    }
+    if (si->ticket != NULL)
+        return;
+    si->ticket =
+        bs_places_listen(&si->context, si->sid, si->own_addresses, si->peer_hosts, si->role->accepted, si);
+    if (si->ticket != NULL && si->context.initiator && bs_listener_has_ipv4())
+        si->mapping = bs_port_mapping_request(si->context.id, bs_listener_port(), port_mapped, si);
+}
+
+/* The router's port, if it is mapped by now. */
+static void
+add_mapped(BsSiBytestreams *si)
+{
+    const BsMappedPort *mapped = bs_port_mapping_get(si->mapping);
+    guint32 priority = bs_candidate_priority(BS_CANDIDATE_ASSISTED, si->context.initiator, 0);
+
+    if (mapped == NULL || bs_candidates_contain(si->peer_hosts, mapped->host, mapped->port))
+        return;
+    si->mapped = *mapped;
+    g_ptr_array_add(si->own_hosts, bs_candidate_new(BS_CANDIDATE_ASSISTED, "", si->context.own_jid,
+                                                    mapped->host, mapped->port, priority));
+}
+
+void
+bs_si_gather(BsSiBytestreams *si)
+{
+    g_ptr_array_unref(si->own_hosts);
+    if (si->ticket != NULL) {
+        si->own_hosts = bs_places_direct(&si->context, si->own_addresses, si->peer_hosts);
+        add_mapped(si);
+    } else {
+        si->own_hosts = g_ptr_array_new_with_free_func((GDestroyNotify)bs_candidate_free);
+    }
+    bs_places_add_proxies(&si->context, si->own_hosts, si->peer_hosts);
+    bs_places_drop_avoided(&si->context, si->own_hosts);
+    bs_si_hosts_choose(si->own_hosts);
+    for (guint i = 0; i < si->own_hosts->len; i++)
+        bs_places_log_offer(&si->context, g_ptr_array_index(si->own_hosts, i));
+}
+
+/* All our addresses have our own JID; which of them it is, nobody says. */
+static SiHosts
+find_used(BsSiBytestreams *si, const char *jid)
+{
+    for (guint i = 0; i < si->own_hosts->len; i++) {
+        const BsCandidate *host = g_ptr_array_index(si->own_hosts, i);
+
+        if (!bs_jid_equal(host->jid, jid))
+            continue;
+        if (host->type != BS_CANDIDATE_PROXY) {
+            bs_log(si->context.id, "the peer says that it is connected to us");
+            return SI_HOSTS_CONNECTED;
+        }
+        bs_log(si->context.id, "the peer uses our proxy %s", host->jid);
+        si->proxy = host;
+        return SI_HOSTS_PROXY;
+    }
+    bs_log_warning(si->context.id, "the peer says it uses a streamhost that we never offered");
+    return SI_HOSTS_NOT_USED;
+}
+
+static void
+hosts_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
+{
+    BsSiBytestreams *si = data;
+    g_autofree char *condition = NULL;
+
+    si->request = NULL;
+    si->hosts = SI_HOSTS_NOT_USED;
+    switch (outcome) {
+    case BS_IQ_RESULT:
+        si->hosts = find_used(si, bs_si_query_used(iq));
+        break;
+    case BS_IQ_ERROR:
+        condition = bs_iq_error_condition(iq);
+        bs_log(si->context.id, "the peer uses none of our streamhosts: %s", condition);
+        break;
+    case BS_IQ_TIMEOUT:
+        bs_log_warning(si->context.id, "the peer does not say in time which streamhost it uses");
+        break;
+    }
+    si->role->answered(si);
+}
+
+void
+bs_si_tell_hosts(BsSiBytestreams *si, gboolean fast)
+{
+    g_autofree char *dstaddr = bs_dst_addr(si->sid, si->context.own_jid, si->context.peer_jid);
+    xmlnode *query = bs_si_query_build(si->sid, dstaddr, si->own_hosts, fast);
+    guint patience = ANSWER_BASE_MS + si->own_hosts->len * ANSWER_PER_HOST_MS;
+    BsIqRequest *request;
+
+    si->hosts = SI_HOSTS_TOLD;
+    request =
+        bs_iq_request(si->context.link, "set", si->context.peer_jid, query, patience, hosts_answered, si);
+    /* The answer may have come before the call returned. */
+    if (request != NULL)
+        si->request = request;
+}
+
+static void
+proxy_done(BsActivation *activation, int fd, const char *reason, gpointer data)
+{
+    BsSiBytestreams *si = data;
+
+    si->activation = NULL;
+    if (fd < 0) {
+        bs_log_warning(si->context.id, "our proxy %s does not work: %s", si->proxy->jid, reason);
+        if (si->context.proxies != NULL)
+            bs_proxies_set_aside(si->context.proxies, si->proxy->jid, reason);
+    }
+    bs_activation_free(activation);
+    si->role->proxy_ready(si, fd);
+}
+
+void
+bs_si_use_own_proxy(BsSiBytestreams *si)
+{
+    const BsStreamName stream = {
+        .sid = si->sid,
+        .own_jid = si->context.own_jid,
+        .peer_jid = si->context.peer_jid,
+    };
+
+    si->activation = bs_activation_new(si->context.id, si->context.link, si->context.account, si->proxy,
+                                       &stream, proxy_done, si);
+}
