@@ -72,11 +72,28 @@ is_known_already(const BsSiBytestreams *si, guint index)
     return bs_candidates_contain(si->own_hosts, host->host, host->port);
 }
 
+/* In a room the peer knows itself by another JID than we do. libpurple does not say what is to be asked for,
+ * but gives its addresses that JID. */
+static char *
+guess_dstaddr(const BsSiBytestreams *si)
+{
+    for (guint i = 0; i < si->peer_hosts->len; i++) {
+        const BsCandidate *host = g_ptr_array_index(si->peer_hosts, i);
+
+        if (host->type == BS_CANDIDATE_DIRECT && !bs_jid_same_bare(host->jid, si->context.peer_jid))
+            return bs_dst_addr(si->sid, host->jid, si->context.own_jid);
+    }
+    return NULL;
+}
+
 void
 bs_si_dial(BsSiBytestreams *si, const char *dstaddr)
 {
+    g_autofree char *guessed = dstaddr == NULL ? guess_dstaddr(si) : NULL;
+
     bs_log(si->context.id, "the peer offers %u streamhosts", si->peer_hosts->len);
-    si->connector = bs_places_connector(&si->context, si->sid, dstaddr, &connector_events, si);
+    si->connector = bs_places_connector(&si->context, si->sid, dstaddr != NULL ? dstaddr : guessed,
+                                        &connector_events, si);
     for (guint i = 0; i < si->peer_hosts->len; i++) {
         const BsCandidate *host = g_ptr_array_index(si->peer_hosts, i);
 

@@ -86,8 +86,8 @@ struct _BsSiBytestreams {
 /* What the peer may learn is decided anew; it is not told yet. */
 void bs_si_decide_disclosure(BsSiBytestreams *si);
 
-/* Opens our port, and asks the router to map it, where the peer may know our addresses. May be called again.
- */
+/* Opens our port where the peer may know our addresses, otherwise closes it. The requester also has it
+ * mapped. */
 void bs_si_listen(BsSiBytestreams *si);
 
 /* Sets `own_hosts`: all that the peer may know, and does not offer itself. */
@@ -96,8 +96,8 @@ void bs_si_gather(BsSiBytestreams *si);
 /* Tells the peer `own_hosts`, and with `fast` that it may offer some as well. `answered` follows. */
 void bs_si_tell_hosts(BsSiBytestreams *si, gboolean fast);
 
-/* Dials `peer_hosts`, which expect `dstaddr` or, if that is NULL, what both can tell. `connected` or
- * `exhausted` follows. */
+/* Dials `peer_hosts`, which expect `dstaddr` or, if that is NULL, what can be told from the JIDs. `connected`
+ * or `exhausted` follows. */
 void bs_si_dial(BsSiBytestreams *si, const char *dstaddr);
 void bs_si_stop_dialling(BsSiBytestreams *si);
 

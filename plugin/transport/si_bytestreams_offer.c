@@ -26,6 +26,26 @@ port_mapped(const BsMappedPort *mapped, gpointer data)
     (void)data;
 }
 
+/* In a room the peer knows us by another JID, but our proxy does not: DST.ADDR has the real one (XEP-0065,
+ * 7). */
+static const char *
+real_jid(const BsSiBytestreams *si)
+{
+    const char *real = bs_iq_link_own_jid(si->context.link);
+
+    return bs_jid_same_bare(real, si->context.own_jid) ? si->context.own_jid : real;
+}
+
+static void
+listen_for_peer(BsSiBytestreams *si)
+{
+    BsTransportContext context = si->context;
+
+    context.own_jid = real_jid(si);
+    si->ticket =
+        bs_places_listen(&context, si->sid, si->own_addresses, si->peer_hosts, si->role->accepted, si);
+}
+
 /* Only the requester has a router asked: the target tells its streamhosts in the same moment, and never
  * again. */
 void
@@ -38,8 +58,7 @@ bs_si_listen(BsSiBytestreams *si)
     }
     if (si->ticket != NULL)
         return;
-    si->ticket =
-        bs_places_listen(&si->context, si->sid, si->own_addresses, si->peer_hosts, si->role->accepted, si);
+    listen_for_peer(si);
     if (si->ticket != NULL && si->context.initiator && bs_listener_has_ipv4())
         si->mapping = bs_port_mapping_request(si->context.id, bs_listener_port(), port_mapped, si);
 }
@@ -122,7 +141,7 @@ hosts_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
 void
 bs_si_tell_hosts(BsSiBytestreams *si, gboolean fast)
 {
-    g_autofree char *dstaddr = bs_dst_addr(si->sid, si->context.own_jid, si->context.peer_jid);
+    g_autofree char *dstaddr = bs_dst_addr(si->sid, real_jid(si), si->context.peer_jid);
     xmlnode *query = bs_si_query_build(si->sid, dstaddr, si->own_hosts, fast);
     guint patience = ANSWER_BASE_MS + si->own_hosts->len * ANSWER_PER_HOST_MS;
     BsIqRequest *request;
@@ -155,7 +174,7 @@ bs_si_use_own_proxy(BsSiBytestreams *si)
 {
     const BsStreamName stream = {
         .sid = si->sid,
-        .own_jid = si->context.own_jid,
+        .own_jid = real_jid(si),
         .peer_jid = si->context.peer_jid,
     };
 
