@@ -72,15 +72,20 @@ is_known_already(const BsSiBytestreams *si, guint index)
     return bs_candidates_contain(si->own_hosts, host->host, host->port);
 }
 
-/* In a room the peer knows itself by another JID than we do. libpurple does not say what is to be asked for,
- * but gives its addresses that JID. */
+gboolean
+bs_si_is_in_room(const BsSiBytestreams *si)
+{
+    return !bs_jid_same_bare(si->context.own_jid, bs_iq_link_own_jid(si->context.link));
+}
+
+/* libpurple does not say what its streamhosts are to be asked for, but gives them its real JID. */
 static char *
 guess_dstaddr(const BsSiBytestreams *si)
 {
-    for (guint i = 0; i < si->peer_hosts->len; i++) {
+    for (guint i = 0; bs_si_is_in_room(si) && i < si->peer_hosts->len; i++) {
         const BsCandidate *host = g_ptr_array_index(si->peer_hosts, i);
 
-        if (host->type == BS_CANDIDATE_DIRECT && !bs_jid_same_bare(host->jid, si->context.peer_jid))
+        if (host->type == BS_CANDIDATE_DIRECT)
             return bs_dst_addr(si->sid, host->jid, si->context.own_jid);
     }
     return NULL;

@@ -83,6 +83,9 @@ struct _BsSiBytestreams {
     BsRoute route;
 };
 
+/* TRUE if the peer is the occupant of a room, where each knows the other one by another JID than its own. */
+gboolean bs_si_is_in_room(const BsSiBytestreams *si);
+
 /* What the peer may learn is decided anew; it is not told yet. */
 void bs_si_decide_disclosure(BsSiBytestreams *si);
 

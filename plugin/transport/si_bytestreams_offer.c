@@ -31,9 +31,7 @@ port_mapped(const BsMappedPort *mapped, gpointer data)
 static const char *
 real_jid(const BsSiBytestreams *si)
 {
-    const char *real = bs_iq_link_own_jid(si->context.link);
-
-    return bs_jid_same_bare(real, si->context.own_jid) ? si->context.own_jid : real;
+    return bs_si_is_in_room(si) ? bs_iq_link_own_jid(si->context.link) : si->context.own_jid;
 }
 
 static void

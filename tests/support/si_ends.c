@@ -108,9 +108,10 @@ send_stanza(xmlnode *stanza, gpointer data)
     SiEnd *from = data;
     xmlnode *copy = xmlnode_copy(stanza);
     const char *to = xmlnode_get_attrib(stanza, "to");
+    gboolean for_peer = to == NULL || strcmp(to, from->peer->name) == 0;
 
-    xmlnode_set_attrib(copy, "from", from->jid);
-    if (to != NULL && strcmp(to, from->peer->jid) != 0) {
+    xmlnode_set_attrib(copy, "from", for_peer ? from->name : from->jid);
+    if (!for_peer) {
         if (si_proxy != NULL)
             fly(from, NULL, copy);
         else
@@ -153,7 +154,7 @@ static void
 end_init(SiEnd *end, const char *jid)
 {
     memset(end, 0, sizeof *end);
-    end->jid = jid;
+    end->jid = end->name = jid;
     end->peer = &si_ends[end == &si_ends[0]];
     end->fd = -1;
     end->link = bs_iq_link_new(jid, send_stanza, end);
@@ -326,7 +327,7 @@ si_say(SiEnd *from, const char *format, ...)
     va_end(arguments);
     g_snprintf(id, sizeof id, "said-%u", said++);
     stanza = new_stanza("set", id, payload);
-    xmlnode_set_attrib(stanza, "to", from->peer->jid);
+    xmlnode_set_attrib(stanza, "to", from->peer->name);
     bs_iq_send(from->link, stanza);
     return id;
 }
@@ -344,7 +345,7 @@ si_answer(SiEnd *from, const char *type, const char *format, ...)
     payload = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     stanza = new_stanza(type, xmlnode_get_attrib(query->parent, "id"), payload);
-    xmlnode_set_attrib(stanza, "to", from->peer->jid);
+    xmlnode_set_attrib(stanza, "to", from->peer->name);
     bs_iq_send(from->link, stanza);
 }
 

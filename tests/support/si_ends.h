@@ -14,6 +14,7 @@
 typedef struct _SiEnd SiEnd;
 struct _SiEnd {
     const char *jid;
+    const char *name; /* what the other one calls it */
     SiEnd *peer;
     BsIqLink *link;
     BsTransport *transport; /* NULL: the test speaks */

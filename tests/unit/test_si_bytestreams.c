@@ -378,7 +378,66 @@ START_TEST(the_first_host_that_works)
 }
 END_TEST
 
-/* In a room neither knows what the other one calls itself (XEP-0065, 7). */
+/* In a room everybody is known by another JID than his own (XEP-0065, 7). */
+
+#define ROOM_ALICE "room@rooms.test/Alice"
+#define ROOM_BOB "room@rooms.test/Bob"
+
+static void
+enter_room(void)
+{
+    alice->context.own_jid = alice->name = ROOM_ALICE;
+    bob->context.own_jid = bob->name = ROOM_BOB;
+    alice->context.peer_jid = ROOM_BOB;
+    bob->context.peer_jid = ROOM_ALICE;
+}
+
+START_TEST(occupants_of_a_room)
+{
+    enter_room();
+    if (_i) {
+        si_proxy = proxy_service_new("proxy.one.test");
+        si_end_find_proxies(alice);
+        si_filter = without_direct;
+    }
+    begin_both();
+    si_end_start(bob);
+    si_end_start(alice);
+    si_run_until(alice->connected && bob->connected);
+    ck_assert_int_eq(alice->route.type, _i ? BS_CANDIDATE_PROXY : BS_CANDIDATE_DIRECT);
+    si_send_all(alice, 5000);
+}
+END_TEST
+
+START_TEST(an_occupant_does_not_tell_its_own_jid)
+{
+    const xmlnode *query;
+
+    enter_room();
+    begin_alice();
+    query = si_query_heard(bob);
+    for (xmlnode *node = bs_xml_first_element(query); node != NULL; node = bs_xml_next_element(node))
+        if (strcmp(node->name, "streamhost") == 0)
+            ck_assert_str_eq(xmlnode_get_attrib(node, "jid"), ROOM_ALICE);
+}
+END_TEST
+
+/* As libpurple does it: it says nothing, and has its real JID in its streamhosts. */
+START_TEST(an_occupant_that_does_not_say_what_to_ask_for)
+{
+    SiHost *host = si_host_new(FALSE);
+    g_autofree char *hosts = g_strdup_printf(HOST, "alice@one.test/a", host->host, host->port);
+    g_autofree char *dst_addr = bs_dst_addr(SI_SID, "alice@one.test/a", ROOM_BOB);
+
+    enter_room();
+    begin_bob();
+    si_say(alice, QUERY, "", hosts);
+    si_run_until(bob->connected);
+    ck_assert_str_eq(host->dst_addr, dst_addr);
+    si_host_free(host);
+}
+END_TEST
+
 START_TEST(the_requester_says_what_to_ask_for)
 {
     SiHost *host = si_host_new(FALSE);
@@ -716,6 +775,9 @@ main(void)
     tcase_add_loop_test(requester, a_connection_before_or_after_its_answer, 0, 4);
     tcase_add_loop_test(requester, a_surplus_connection, 0, 2);
     tcase_add_test(target, the_first_host_that_works);
+    tcase_add_loop_test(both, occupants_of_a_room, 0, 2);
+    tcase_add_test(requester, an_occupant_does_not_tell_its_own_jid);
+    tcase_add_test(target, an_occupant_that_does_not_say_what_to_ask_for);
     tcase_add_test(target, the_requester_says_what_to_ask_for);
     tcase_add_loop_test(target, queries_that_lead_nowhere, 0, G_N_ELEMENTS(useless_queries));
     tcase_add_test(target, hosts_that_refuse);
