@@ -389,8 +389,8 @@ si_outcome_heard(const SiEnd *end, const char *id)
 
 /* Hosts. */
 
-char *
-si_own_address(void)
+static char *
+own_address(void)
 {
     g_autoptr(GPtrArray) addresses = bs_local_addresses();
 
@@ -460,7 +460,7 @@ si_host_new(gboolean silent)
     SiHost *host = g_new0(SiHost, 1);
 
     host->silent = silent;
-    host->host = si_own_address();
+    host->host = own_address();
     host->fds = g_array_new(FALSE, FALSE, sizeof(int));
     host->handshakes = g_ptr_array_new_with_free_func((GDestroyNotify)bs_negotiation_free);
     open_port(host);
@@ -479,4 +479,43 @@ si_host_free(SiHost *host)
     g_free(host->dst_addr);
     g_free(host->host);
     g_free(host);
+}
+
+/* Connections to the other end. */
+
+static void
+dial_done(BsAttempt *attempt, int fd, gpointer data)
+{
+    SiDial *dial = data;
+
+    dial->attempt = NULL;
+    dial->fd = fd;
+    dial->over = TRUE;
+    bs_attempt_free(attempt);
+}
+
+SiDial *
+si_dial(const SiEnd *from, const char *first, const char *second)
+{
+    g_autoptr(BsSiQuery) query = bs_si_query_parse(si_query_heard(from));
+    SiDial *dial = g_new0(SiDial, 1);
+
+    dial->host = bs_candidate_copy(g_ptr_array_index(query->hosts, 0));
+    dial->dst_addr = bs_dst_addr(SI_SID, first, second);
+    dial->dst_addrs[0] = dial->dst_addr;
+    dial->fd = -1;
+    dial->attempt = bs_attempt_new("script", NULL, dial->host, dial->dst_addrs, dial_done, dial);
+    si_run_until(dial->over);
+    ck_assert_int_ge(dial->fd, 0);
+    return dial;
+}
+
+void
+si_dial_free(SiDial *dial)
+{
+    bs_attempt_free(dial->attempt);
+    bs_socket_close(dial->fd);
+    bs_candidate_free(dial->host);
+    g_free(dial->dst_addr);
+    g_free(dial);
 }

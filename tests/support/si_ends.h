@@ -98,7 +98,19 @@ typedef struct {
 SiHost *si_host_new(gboolean silent);
 void si_host_free(SiHost *host);
 
-/* This machine's own address. */
-char *si_own_address(void);
+/* A connection that a scripted end makes. */
+typedef struct {
+    int fd; /* after its handshake; may be taken (-1) */
+    gboolean over;
+    BsCandidate *host;
+    char *dst_addr;
+    const char *dst_addrs[2];
+    BsAttempt *attempt;
+} SiDial;
+
+/* Dials the first host of the query that `from` has heard, for the DST.ADDR in which the JIDs have this
+ * order. Waits until it is there. */
+SiDial *si_dial(const SiEnd *from, const char *first, const char *second);
+void si_dial_free(SiDial *dial);
 
 #endif

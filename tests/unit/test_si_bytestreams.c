@@ -166,52 +166,6 @@ begin_alice(void)
     ck_assert_ptr_nonnull(si_query_heard(bob));
 }
 
-/* A connection as the scripted target makes it. */
-
-typedef struct {
-    BsCandidate *candidate;
-    char *dst_addr;
-    const char *dst_addrs[2];
-    BsAttempt *attempt;
-    int fd;
-    gboolean over;
-} Dial;
-
-static void
-dial_done(BsAttempt *attempt, int fd, gpointer data)
-{
-    Dial *dial = data;
-
-    dial->attempt = NULL;
-    dial->fd = fd;
-    dial->over = TRUE;
-    bs_attempt_free(attempt);
-}
-
-static Dial *
-dial_new(const char *host, guint16 port, const char *requester, const char *target)
-{
-    Dial *dial = g_new0(Dial, 1);
-
-    dial->candidate = bs_candidate_new(BS_CANDIDATE_DIRECT, "c", NULL, host, port, 1);
-    dial->dst_addr = bs_dst_addr(SI_SID, requester, target);
-    dial->dst_addrs[0] = dial->dst_addr;
-    dial->fd = -1;
-    dial->attempt = bs_attempt_new("script", NULL, dial->candidate, dial->dst_addrs, dial_done, dial);
-    return dial;
-}
-
-static void
-dial_free(Dial *dial)
-{
-    bs_attempt_free(dial->attempt);
-    if (dial->fd >= 0)
-        shutdown(dial->fd, SHUT_RDWR);
-    bs_candidate_free(dial->candidate);
-    g_free(dial->dst_addr);
-    g_free(dial);
-}
-
 START_TEST(the_query_is_as_everybody_reads_it)
 {
     g_autoptr(BsSiQuery) query = NULL;
@@ -274,50 +228,38 @@ END_TEST
 /* The JIDs may stand in either order in what the target asks for, and the answer may come first. */
 START_TEST(a_connection_before_or_after_its_answer)
 {
-    const BsCandidate *host;
-    g_autoptr(BsSiQuery) query = NULL;
     gboolean late = _i & 1;
-    gboolean reversed = _i & 2;
-    Dial *dial = NULL;
+    const char *first = _i & 2 ? bob->jid : alice->jid;
+    const char *second = _i & 2 ? alice->jid : bob->jid;
+    SiDial *dial = NULL;
 
     begin_alice();
-    query = bs_si_query_parse(si_query_heard(bob));
-    host = g_ptr_array_index(query->hosts, 0);
-    for (guint i = 0; i < 2; i++) {
-        if (i == (late ? 0 : 1)) {
-            si_answer(bob, "result", USED, alice->jid);
-            si_settle();
-        } else {
-            dial = dial_new(host->host, host->port, reversed ? bob->jid : alice->jid,
-                            reversed ? alice->jid : bob->jid);
-            si_run_until(dial->over);
-            ck_assert_int_ge(dial->fd, 0);
-        }
-        if (i == 0)
-            ck_assert_uint_eq(alice->connected, 0);
-    }
+    if (!late)
+        dial = si_dial(bob, first, second);
+    else
+        si_answer(bob, "result", USED, alice->jid);
+    si_settle();
+    ck_assert_uint_eq(alice->connected, 0);
+    if (late)
+        dial = si_dial(bob, first, second);
+    else
+        si_answer(bob, "result", USED, alice->jid);
     si_run_until(alice->connected);
     bob->fd = dial->fd;
     dial->fd = -1;
     si_send_all(alice, 5000);
-    dial_free(dial);
+    si_dial_free(dial);
 }
 END_TEST
 
 /* Of two connections it is the one that the target keeps. */
 START_TEST(a_surplus_connection)
 {
-    const BsCandidate *host;
-    g_autoptr(BsSiQuery) query = NULL;
-    Dial *dials[2];
+    SiDial *dials[2];
 
     begin_alice();
-    query = bs_si_query_parse(si_query_heard(bob));
-    host = g_ptr_array_index(query->hosts, 0);
-    for (guint i = 0; i < 2; i++) {
-        dials[i] = dial_new(host->host, host->port, alice->jid, bob->jid);
-        si_run_until(dials[i]->over);
-    }
+    for (guint i = 0; i < 2; i++)
+        dials[i] = si_dial(bob, alice->jid, bob->jid);
     si_answer(bob, "result", USED, alice->jid);
     bs_test_run_for(20);
     shutdown(dials[_i]->fd, SHUT_RDWR);
@@ -325,8 +267,8 @@ START_TEST(a_surplus_connection)
     bob->fd = dials[!_i]->fd;
     dials[!_i]->fd = -1;
     si_send_all(alice, 5000);
-    dial_free(dials[0]);
-    dial_free(dials[1]);
+    si_dial_free(dials[0]);
+    si_dial_free(dials[1]);
 }
 END_TEST
 
