@@ -156,7 +156,7 @@ end_unconfirmed(BsTransfer *transfer)
     else if (bs_pump_flushed(transfer->pump))
         bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, BS_END_UNVERIFIED, NULL);
     else
-        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
+        bs_transfer_lose(transfer);
 }
 
 /* Once a second, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
