@@ -159,14 +159,27 @@ end_unconfirmed(BsTransfer *transfer)
         bs_transfer_lose(transfer);
 }
 
+/* Closed with bytes still on their way: they are lost, whatever the pump has sent. */
+static gboolean
+is_broken(const BsTransfer *transfer)
+{
+    return !transfer->received && bs_pump_peer_closed(transfer->pump) && !bs_pump_flushed(transfer->pump);
+}
+
 /* Once a second, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
- * will not send one; and one that did so with bytes still on their way has broken the connection. */
+ * will not send one. */
 static gboolean
 confirmation_tick(gpointer data)
 {
     BsTransfer *transfer = data;
     int unacknowledged = bs_pump_unacknowledged(transfer->pump);
 
+    if (is_broken(transfer)) {
+        transfer->timer = 0;
+        bs_log_warning(transfer->id, "the connection broke after the last byte was sent");
+        bs_transfer_lose(transfer);
+        return FALSE;
+    }
     transfer->ticks = unacknowledged == transfer->unacknowledged ? transfer->ticks + 1 : 0;
     transfer->unacknowledged = unacknowledged;
     if (transfer->received || bs_pump_peer_closed(transfer->pump))
