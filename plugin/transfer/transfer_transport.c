@@ -90,7 +90,8 @@ transport_failed(gpointer data)
 
     if (transfer->state == TRANSFER_CONNECTING)
         transfer->protocol->no_way(transfer);
-    else if (transfer->state == TRANSFER_MOVING)
+    else if (transfer->state == TRANSFER_MOVING ||
+             (transfer->state == TRANSFER_CONFIRMING && !transfer->received))
         bs_transfer_lose(transfer);
 }
 
