@@ -2,6 +2,7 @@
 #include "host/room.h"
 
 #include <conversation.h>
+#include <util.h>
 
 #include "stanza/jid.h"
 
@@ -24,11 +25,27 @@ bs_room_has_occupant(PurpleAccount *account, const char *who)
     return room_of(account, who) != NULL;
 }
 
+/* Our name there. libpurple keeps it only in a form for comparing, but has it among the occupants' names as
+ * the room writes it. */
+static const char *
+own_nick(PurpleAccount *account, const PurpleConvChat *room)
+{
+    const char *nick = purple_conv_chat_get_nick((PurpleConvChat *)room);
+
+    for (GList *item = purple_conv_chat_get_users(room); item != NULL; item = item->next) {
+        const char *name = purple_conv_chat_cb_get_name(item->data);
+
+        if (g_strcmp0(purple_normalize(account, name), nick) == 0)
+            return name;
+    }
+    return nick;
+}
+
 char *
 bs_room_own_jid(PurpleAccount *account, const char *who)
 {
     PurpleConversation *room = room_of(account, who);
-    const char *nick = room != NULL ? purple_conv_chat_get_nick(PURPLE_CONV_CHAT(room)) : NULL;
+    const char *nick = room != NULL ? own_nick(account, PURPLE_CONV_CHAT(room)) : NULL;
 
     return nick != NULL ? g_strdup_printf("%s/%s", purple_conversation_get_name(room), nick) : NULL;
 }

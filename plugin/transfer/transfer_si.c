@@ -54,8 +54,10 @@ static void
 try(BsTransfer *transfer, BsSiMethod method)
 {
     transfer->si->methods &= ~(1u << method);
-    bs_transfer_free_transports(transfer);
-    transfer->transport = new_transport(transfer, method);
+    if (transfer->state != TRANSFER_OFFERED || method != BS_SI_BYTESTREAMS) {
+        bs_transfer_free_transports(transfer);
+        transfer->transport = new_transport(transfer, method);
+    }
     bs_transfer_connect(transfer);
 }
 
@@ -270,6 +272,8 @@ bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *
     transfer->offer->can_range = source->seek != NULL;
     bs_transfer_watch(transfer, events, data);
     bs_transfer_log_offer(transfer, "offered by stream initiation to");
+    /* The router has as long to map our port as the peer's user takes to answer. */
+    transfer->transport = new_transport(transfer, BS_SI_BYTESTREAMS);
     request = bs_iq_request(bs_endpoint_link(endpoint), "set", peer,
                             bs_si_build_offer(sid, transfer->offer, methods), ANSWER_TIMEOUT_MS,
                             offer_answered, transfer);

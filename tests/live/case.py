@@ -187,12 +187,11 @@ class Case:
 
     def deliver(self, sender, receiver, source, who=None, name=None):
         """Sends a file and sees it arrive whole. Returns the ids at both ends."""
-        before, here = receiver.client.now(), sender.client.now()
-        sender.send(who or receiver, source)
+        before = receiver.client.now()
+        sent = sender.send(who or receiver, source)
         got = receiver.client.incoming(before)
         self.completed(receiver, got)
-        # For libpurple's own way the plugin hands the file on to another transfer.
-        sent = sender.client.wait("xfer", here, stage="file-send-complete", direction="send", account=sender.jid)["id"]
+        self.completed(sender, sent)
         self.ended(sender, sent)
         self.ended(receiver, got)
         self.arrived(receiver, source, name)

@@ -151,6 +151,22 @@ do_send(char **fields)
     return TRUE;
 }
 
+/* join ACCOUNT ROOM SERVICE NICK: enters a chat room, which is made if it is not there */
+static gboolean
+do_join(char **fields)
+{
+    PurpleConnection *gc = find_connection(fields[0]);
+    g_autoptr(GHashTable) components = g_hash_table_new(g_str_hash, g_str_equal);
+
+    if (gc == NULL)
+        return FALSE;
+    g_hash_table_insert(components, "room", fields[1]);
+    g_hash_table_insert(components, "server", fields[2]);
+    g_hash_table_insert(components, "handle", fields[3]);
+    serv_join_chat(gc, components);
+    return TRUE;
+}
+
 /* say ACCOUNT WHO TEXT: a chat message */
 static gboolean
 do_say(char **fields)
@@ -300,7 +316,7 @@ static const Command commands[] = {
     {"send", 3, do_send},       {"can-send", 2, do_can_send}, {"contact-has", 3, do_contact_has},
     {"always", 1, do_always},   {"answer", 2, do_answer},     {"cancel", 1, do_cancel},
     {"pref", 3, do_pref},       {"proxy", 4, do_proxy},       {"state", 1, do_state},
-    {"say", 3, do_say},         {"quit", 0, do_quit},
+    {"say", 3, do_say},         {"join", 4, do_join},         {"quit", 0, do_quit},
 };
 
 static void
@@ -373,6 +389,15 @@ buddy_came(PurpleBuddy *buddy, gpointer data)
 }
 
 static void
+occupant_came(PurpleConversation *room, const char *nick, PurpleConvChatBuddyFlags flags, gboolean arrived,
+              gpointer data)
+{
+    (void)flags, (void)arrived, (void)data;
+    report("occupant", "account", purple_account_get_username(purple_conversation_get_account(room)), "room",
+           purple_conversation_get_name(room), "nick", nick, NULL);
+}
+
+static void
 start_ui(void)
 {
     client_ui_init();
@@ -411,6 +436,8 @@ start_purple(const char *folder)
                           "buddy-online");
     purple_signal_connect(purple_blist_get_handle(), "buddy-signed-off", &handle, PURPLE_CALLBACK(buddy_came),
                           "buddy-offline");
+    purple_signal_connect(purple_conversations_get_handle(), "chat-buddy-joined", &handle,
+                          PURPLE_CALLBACK(occupant_came), NULL);
 }
 
 /* Everything ends as when a user quits; what is left over is told. */

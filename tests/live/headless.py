@@ -137,16 +137,16 @@ class Client:
         """The id of the next offer."""
         return self.wait("xfer", since, stage="new", direction="receive")["id"]
 
-    def knows(self, account, full_jid, feature):
-        """Waits until libpurple has learned that a contact's client has a feature."""
+    def knows(self, account, full_jid, feature, yes=True):
+        """Waits until libpurple has learned that a contact's client has a feature, or (not `yes`) has it no more."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             since = self.now()
             self.tell("contact-has", account, full_jid, feature)
-            if self.wait("contact-has", since)["yes"]:
+            if self.wait("contact-has", since)["yes"] == yes:
                 return
             time.sleep(0.02)
-        raise Gone("%s never learned that %s has %s" % (account, full_jid, feature))
+        raise Gone("%s never learned whether %s has %s" % (account, full_jid, feature))
 
     def state(self):
         token = str(self.now())

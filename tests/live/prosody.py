@@ -9,6 +9,7 @@ import time
 
 DOMAIN = "lab.test"
 PROXY = "proxy." + DOMAIN
+ROOMS = "rooms." + DOMAIN
 PASSWORD = "secret"
 
 CONFIG = """
@@ -43,6 +44,11 @@ Component "{proxy}" "proxy65"
     proxy65_address = "{address}"
     proxy65_acl = {{ "{domain}" }}
 """
+
+ROOMS_CONFIG = """
+Component "%s" "muc"
+    muc_room_locking = false
+""" % ROOMS
 
 UNHELPFUL_PROXY = """    modules_enabled = { "unhelpful" }
 """
@@ -108,6 +114,7 @@ class Prosody:
                                proxy_interfaces=proxy_interfaces, more_modules=', "limits"' if limits else "")
         config += LIMITS_CONFIG % limits if limits else ""
         config += "".join(HOST_CONFIG.format(domain=domain) for domain in sorted(domains))
+        config += ROOMS_CONFIG
         if proxy:
             config += PROXY_CONFIG.format(proxy=PROXY, domain=DOMAIN, address=proxy.address or self.address)
         if proxy and proxy.unhelpful:

@@ -17,7 +17,7 @@ import prosody
 import runner
 from case import TESTS, Case, Lab
 
-GROUPS = ("transfers", "endings", "routes", "addresses", "others", "hostile")
+GROUPS = ("transfers", "endings", "routes", "addresses", "others", "si", "rooms", "hostile")
 
 
 def arguments():

@@ -3,13 +3,16 @@
 #include "transport/si_bytestreams.h"
 
 #include <check.h>
+#include <prefs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "purple_env.h"
+#include "router_service.h"
 #include "si_ends.h"
 #include "socks5/listener.h"
+#include "socks5/port_mapping.h"
 #include "stanza/xml.h"
 #include "transport/si_bytestreams_hosts.h"
 #include "transport/si_bytestreams_xml.h"
@@ -643,6 +646,37 @@ START_TEST(nothing_before_the_start)
 }
 END_TEST
 
+#ifdef HAVE_NATPMP
+/* The router is asked when the offer goes out, and nobody waits for it afterwards. */
+START_TEST(a_mapped_port)
+{
+    RouterService *router = router_service_new(ROUTER_SERVES, ROUTER_IS_NOT_THERE);
+    g_autoptr(BsSiQuery) query = NULL;
+    gboolean told = FALSE;
+
+    bs_port_mapping_look_at(&router->places);
+    purple_prefs_set_bool("/purple/network/map_ports", TRUE);
+    si_end_begin(alice);
+    if (_i)
+        si_run_until(router->nat_pmp_mapped > 0);
+    bs_test_run_for(_i ? 50 : 0);
+    si_end_start(alice);
+    si_settle();
+    query = bs_si_query_parse(si_query_heard(bob));
+    for (guint i = 0; i < query->hosts->len; i++)
+        told |= strcmp(((const BsCandidate *)g_ptr_array_index(query->hosts, i))->host,
+                       router->nat_pmp_outside) == 0;
+    ck_assert_int_eq(told, _i);
+    si_end_free_transport(alice);
+    si_run_until(router->nat_pmp_removed == router->nat_pmp_mapped);
+    bs_port_mapping_finish();
+    bs_port_mapping_look_at(NULL);
+    purple_prefs_set_bool("/purple/network/map_ports", FALSE);
+    router_service_free(router);
+}
+END_TEST
+#endif
+
 /* Which of our places are told. */
 
 static const struct {
@@ -718,6 +752,9 @@ main(void)
     tcase_add_loop_test(requester, a_surplus_connection, 0, 2);
     tcase_add_test(target, the_first_host_that_works);
     tcase_add_loop_test(both, occupants_of_a_room, 0, 2);
+#ifdef HAVE_NATPMP
+    tcase_add_loop_test(requester, a_mapped_port, 0, 2);
+#endif
     tcase_add_test(requester, an_occupant_does_not_tell_its_own_jid);
     tcase_add_test(target, an_occupant_that_does_not_say_what_to_ask_for);
     tcase_add_test(target, the_requester_says_what_to_ask_for);

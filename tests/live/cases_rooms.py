@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files for the occupants of a chat room, who know each other by the room's JIDs."""
+
+from case import KIB, MIB, test
+from cases_routes import nominated
+from cases_si import SI, by_libpurple
+from prosody import ROOMS
+
+
+def in_a_room(case, alice, bob):
+    """Both enter; returns what Alice and Bob are called there."""
+    for account, nick in ((alice, "Al"), (bob, "Bobby")):
+        account.client.tell("join", account.jid, "lounge", ROOMS, nick)
+    for account in (alice, bob):
+        for nick in ("Al", "Bobby"):
+            account.client.wait("occupant", room="lounge@" + ROOMS, nick=nick)
+    return ["lounge@%s/%s" % (ROOMS, nick) for nick in ("Al", "Bobby")]
+
+
+def occupants(case, **options):
+    """Alice and Bob in one room."""
+    alice = case.online("alice")
+    bob = case.online("bob", **options)
+    return (alice, bob, *in_a_room(case, alice, bob))
+
+
+@test()
+def to_an_occupant_by_Jingle(case):
+    alice, bob, al, bobby = occupants(case)
+    case.deliver(alice, bob, case.file("there.bin", 3 * MIB), who=bobby)
+    case.deliver(bob, alice, case.file("back.bin", MIB), who=al)
+    for account, whom in ((alice, bobby), (bob, al)):
+        assert "direct" in nominated(account), nominated(account)
+        assert not any(SI in line for line in account.client.story()), "stream initiation was used"
+        assert any(whom in line for line in account.client.story()), "it went to another JID"
+
+
+@test()
+def to_an_occupant_without_the_plugin(case):
+    alice, bob, al, bobby = occupants(case, plugin=False)
+    case.deliver(alice, bob, case.file("there.bin", 300 * KIB), who=bobby)
+    assert not by_libpurple(alice)
+
+
+@test()
+def from_an_occupant_without_the_plugin(case):
+    alice, bob, al, bobby = occupants(case, plugin=False)
+    case.deliver(bob, alice, case.file("back.bin", 100 * KIB), who=al)
+    assert not by_libpurple(alice)
+
+
+@test()
+def the_menu_offers_to_send_to_an_occupant(case):
+    alice, _, _, bobby = occupants(case)
+    alice.client.tell("can-send", alice.jid, bobby)
+    assert alice.client.wait("can-send")["yes"]
+
+
+@test()
+def an_occupant_leaves_in_mid_data(case):
+    alice, bob, _, bobby = occupants(case)
+    since = bob.client.now()
+    sent = alice.send(bobby, case.sparse())
+    got = bob.client.incoming(since)
+    bob.client.moved(got, 16 * MIB)
+    bob.client.tell("cancel", got)
+    assert case.cancelled(bob, got) == "here"
+    assert case.cancelled(alice, sent) == "there"
