@@ -216,6 +216,6 @@ bs_connection_receive_presence(BsConnection *connection, const xmlnode *presence
     if (from == NULL)
         return;
     bs_peers_presence(connection->peers, presence);
-    if (g_strcmp0(type, "unavailable") == 0 && bs_jid_resource(from) != NULL)
+    if (g_strcmp0(type, "unavailable") == 0)
         bs_endpoint_peer_unavailable(connection->endpoint, from);
 }

@@ -147,6 +147,7 @@ describe(BsXfer *self, guint64 size)
     offer->name = g_strdup(purple_xfer_get_filename(self->xfer));
     offer->size = size;
     offer->media_type = media_type_of(path);
+    offer->desc = g_strdup(self->xfer->message);
     offer->hashes_promised = 1u << BS_HASH_SHA256;
     if (g_stat(path, &info) == 0)
         offer->date = info.st_mtime;

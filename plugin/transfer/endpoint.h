@@ -49,7 +49,7 @@ gboolean bs_endpoint_receive_message(BsEndpoint *endpoint, xmlnode *message);
  * answered: nobody else must see it. FALSE for all else, other people's Jingle included. */
 gboolean bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq);
 
-/* The full JID `peer` went offline: its transfers end if nothing is heard of it for some seconds
+/* Exactly this JID `peer` went offline: its transfers end if nothing is heard of it for some seconds
  * (XEP-0166, 6.9). */
 void bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer);
 

@@ -172,6 +172,7 @@ ended_by_error(BsTransfer *transfer, const char *error)
                                               NULL};
     static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
                                        "remote-server-timeout", NULL};
+    static const char *const enough[] = {"policy-violation", "resource-constraint", NULL};
 
     bs_log_warning(transfer->id, "a request was answered with the error %s", error);
     if (strcmp(error, "timeout") == 0)
@@ -180,6 +181,9 @@ ended_by_error(BsTransfer *transfer, const char *error)
         bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
     else if (g_strv_contains(gone, error))
         bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
+    else if (transfer->state == TRANSFER_OFFERED && !g_strv_contains(enough, error))
+        /* Whatever it dislikes about the offer, it does not take it in this way. */
+        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
     else
         bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
 }

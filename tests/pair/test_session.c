@@ -299,9 +299,9 @@ static const struct {
     const char *condition;
     BsEndReason end;
 } errors[] = {
-    {"service-unavailable", BS_END_UNSUPPORTED}, {"feature-not-implemented", BS_END_UNSUPPORTED},
-    {"item-not-found", BS_END_PEER_GONE},        {"recipient-unavailable", BS_END_PEER_GONE},
-    {"policy-violation", BS_END_PEER_FAILED},
+    {"service-unavailable", BS_END_UNSUPPORTED},   {"feature-not-implemented", BS_END_UNSUPPORTED},
+    {"item-not-found", BS_END_PEER_GONE},          {"recipient-unavailable", BS_END_PEER_GONE},
+    {"internal-server-error", BS_END_UNSUPPORTED}, {"policy-violation", BS_END_PEER_FAILED},
 };
 
 START_TEST(understands_errors)
