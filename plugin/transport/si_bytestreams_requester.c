@@ -138,6 +138,9 @@ decide(BsSiBytestreams *si)
         break;
     case SI_HOSTS_PROXY:
         bs_timer_clear(&si->step_timer);
+        /* What the target offers after its choice may have come to its end meanwhile. */
+        if (si->activation != NULL)
+            break;
         if (si->connector != NULL)
             bs_si_wait(si, DIRECT_WAIT_MS, waited_for_better);
         else

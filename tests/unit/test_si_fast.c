@@ -376,6 +376,28 @@ START_TEST(an_echo)
 }
 END_TEST
 
+/* The target says that it uses her proxy, and only then offers hosts of its own, of which none is any good: she
+ * goes on with the one activation that she has begun. */
+START_TEST(a_query_after_the_choice_of_a_proxy)
+{
+    SiHost *host = new_host(0, FALSE);
+    g_autofree char *dead = g_strdup_printf(HOST, bob->jid, "127.0.0.1", (guint16)DEAD_PORT);
+    g_autofree char *proxy = g_strdup_printf(PROXY, "proxy.two.test", host->host, host->port);
+
+    si_proxy = proxy_service_new("proxy.one.test");
+    si_end_find_proxies(alice);
+    si_proxy->manner = PROXY_IGNORES_ACTIVATION;
+    begin_alice();
+    si_answer(bob, "result", USED, si_proxy->jid);
+    si_run_until(si_proxy->activations == 1);
+    si_say(bob, QUERY, _i ? proxy : dead);
+    if (_i)
+        si_run_until(host->fds->len > 0);
+    bs_test_run_for(300);
+    ck_assert_uint_eq(si_proxy->activations, 1);
+}
+END_TEST
+
 START_TEST(a_query_before_hers_is_none)
 {
     g_autofree char *outcome = NULL;
@@ -593,6 +615,7 @@ main(void)
     tcase_add_loop_test(requester, a_proxy_of_the_target, 0, 2);
     tcase_add_test(requester, a_direct_connection_beats_a_proxy);
     tcase_add_test(requester, an_echo);
+    tcase_add_loop_test(requester, a_query_after_the_choice_of_a_proxy, 0, 2);
     tcase_add_test(requester, a_query_before_hers_is_none);
     tcase_add_test(target, the_target_tells_its_hosts);
     tcase_add_loop_test(target, the_requester_chooses_its_own_connection, 0, 3);
