@@ -115,6 +115,9 @@ void bs_transfer_log_offer(const BsTransfer *transfer, const char *verb);
 /* Out: every byte has been handed over, whether or not the pump has had its turn to say so. */
 gboolean bs_transfer_all_sent(const BsTransfer *transfer);
 
+/* Out: of those bytes, none is on its way any more. */
+gboolean bs_transfer_flushed(const BsTransfer *transfer);
+
 /* Starts (again) the state's timer; `function` is called after `milliseconds`. 0: none. */
 void bs_transfer_set_timer(BsTransfer *transfer, guint milliseconds, GSourceFunc function);
 

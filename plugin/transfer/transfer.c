@@ -201,7 +201,7 @@ peer_stayed_away(gpointer data)
     transfer->unavailable_timer = 0;
     if (transfer->received)
         bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
-    else if (transfer->state == TRANSFER_CONFIRMING && bs_pump_flushed(transfer->pump))
+    else if (transfer->state == TRANSFER_CONFIRMING && bs_transfer_flushed(transfer))
         bs_transfer_finish(transfer, BS_END_UNVERIFIED, NULL);
     else
         bs_transfer_terminate(transfer, BS_JINGLE_GONE, NULL, BS_END_PEER_GONE, NULL);

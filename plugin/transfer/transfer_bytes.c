@@ -152,13 +152,28 @@ pump_failed(BsTransfer *transfer, const GError *error)
     }
 }
 
+/* In-band, what is not acknowledged is with the transport, which has deadlines of its own. */
+static gboolean
+transport_holds_bytes(const BsTransfer *transfer)
+{
+    const BsTransport *transport = transfer->transport;
+
+    return transport->class->holds_bytes != NULL && transport->class->holds_bytes(transport);
+}
+
+gboolean
+bs_transfer_flushed(const BsTransfer *transfer)
+{
+    return bs_pump_flushed(transfer->pump) && !transport_holds_bytes(transfer);
+}
+
 static void
 end_unconfirmed(BsTransfer *transfer)
 {
     transfer->timer = 0;
     if (transfer->received)
         bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, BS_END_DELIVERED, NULL);
-    else if (bs_pump_flushed(transfer->pump))
+    else if (bs_transfer_flushed(transfer))
         bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, BS_END_UNVERIFIED, NULL);
     else
         bs_transfer_lose(transfer);
@@ -168,7 +183,7 @@ end_unconfirmed(BsTransfer *transfer)
 static gboolean
 is_broken(const BsTransfer *transfer)
 {
-    return !transfer->received && bs_pump_peer_closed(transfer->pump) && !bs_pump_flushed(transfer->pump);
+    return !transfer->received && bs_pump_peer_closed(transfer->pump) && !bs_transfer_flushed(transfer);
 }
 
 /* Once a tick, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
@@ -185,7 +200,10 @@ confirmation_tick(gpointer data)
         bs_transfer_lose(transfer);
         return FALSE;
     }
-    transfer->ticks = unacknowledged == transfer->unacknowledged ? transfer->ticks + 1 : 0;
+    if (unacknowledged == transfer->unacknowledged && !transport_holds_bytes(transfer))
+        transfer->ticks++;
+    else
+        transfer->ticks = 0;
     transfer->unacknowledged = unacknowledged;
     if (transfer->received || bs_pump_peer_closed(transfer->pump))
         transfer->closed_ticks++;

@@ -325,6 +325,14 @@ ibb_stream_id(const BsTransport *transport)
     return ((const BsIbb *)transport)->sid;
 }
 
+static gboolean
+ibb_holds_bytes(const BsTransport *transport)
+{
+    const BsIbb *ibb = (const BsIbb *)transport;
+
+    return ibb->outgoing != NULL && bs_ibb_outgoing_is_busy(ibb->outgoing);
+}
+
 static xmlnode *
 ibb_describe(BsTransport *transport)
 {
@@ -394,6 +402,7 @@ static const BsTransportClass ibb_class = {
     .start = ibb_start,
     .take_stanza = ibb_take_stanza,
     .stream_id = ibb_stream_id,
+    .holds_bytes = ibb_holds_bytes,
     .free = ibb_free,
 };
 

@@ -78,6 +78,9 @@ struct _BsTransportClass {
     gboolean (*take_stanza)(BsTransport *transport, const xmlnode *stanza);
     /* The name of the stream in such stanzas, owned by the transport. NULL where there are none. */
     const char *(*stream_id)(const BsTransport *transport);
+    /* TRUE while bytes that it has taken from the connection's other end have not arrived with the peer. NULL
+     * where it takes none. */
+    gboolean (*holds_bytes)(const BsTransport *transport);
     /* Ends it at any moment, without an event. */
     void (*free)(BsTransport *transport);
 };

@@ -82,6 +82,9 @@ void pair_offer(Side *from, const char *name, guint64 length);
 /* The same with a promise or hash of the test's own; `available`: how many bytes the source really has. */
 void pair_offer_as(Side *from, const BsFileOffer *offer, guint64 available);
 
+/* As pair_offer(), by stream initiation. */
+void pair_offer_by_si(Side *from, const char *name, guint64 length);
+
 /* The user of a side that waited accepts. */
 void pair_accept(Side *side);
 

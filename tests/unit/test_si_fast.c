@@ -376,8 +376,8 @@ START_TEST(an_echo)
 }
 END_TEST
 
-/* The target says that it uses her proxy, and only then offers hosts of its own, of which none is any good: she
- * goes on with the one activation that she has begun. */
+/* The target says that it uses her proxy, and only then offers hosts of its own, of which none is any good:
+ * she goes on with the one activation that she has begun. */
 START_TEST(a_query_after_the_choice_of_a_proxy)
 {
     SiHost *host = new_host(0, FALSE);
