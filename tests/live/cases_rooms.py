@@ -9,8 +9,13 @@ from prosody import ROOMS
 
 def in_a_room(case, alice, bob):
     """Both enter; returns what Alice and Bob are called there."""
-    for account, nick in ((alice, "Al"), (bob, "Bobby")):
-        account.client.tell("join", account.jid, "lounge", ROOMS, nick)
+    alice.client.always("hold")
+    alice.client.tell("join", alice.jid, "lounge", ROOMS, "Al")
+    dialog = alice.client.wait("dialog", title="Create New Room")
+    alice.client.tell("answer", dialog["id"], "accept", "1")
+    alice.client.wait("occupant", nick="Al")
+    alice.client.always("accept")
+    bob.client.tell("join", bob.jid, "lounge", ROOMS, "Bobby")
     for account in (alice, bob):
         for nick in ("Al", "Bobby"):
             account.client.wait("occupant", room="lounge@" + ROOMS, nick=nick)
@@ -56,13 +61,26 @@ def the_menu_offers_to_send_to_an_occupant(case):
     assert alice.client.wait("can-send")["yes"]
 
 
-@test()
-def an_occupant_leaves_in_mid_data(case):
+def in_mid_data(case):
     alice, bob, _, bobby = occupants(case)
     since = bob.client.now()
     sent = alice.send(bobby, case.sparse())
     got = bob.client.incoming(since)
     bob.client.moved(got, 16 * MIB)
+    return alice, sent, bob, got
+
+
+@test()
+def cancelled_by_an_occupant_in_mid_data(case):
+    alice, sent, bob, got = in_mid_data(case)
     bob.client.tell("cancel", got)
     assert case.cancelled(bob, got) == "here"
     assert case.cancelled(alice, sent) == "there"
+
+
+@test()
+def an_occupant_signs_off_in_mid_data(case):
+    alice, sent, bob, got = in_mid_data(case)
+    bob.client.tell("sign-off", bob.jid)
+    case.cancelled(bob, got)
+    case.cancelled(alice, sent)

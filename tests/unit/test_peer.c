@@ -55,6 +55,7 @@ answer(BsFound what, const char *jid, gpointer data)
     *(BsPeerSearch **)data = NULL;
     ck_assert(!found);
     found = TRUE;
+    g_free(found_jid);
     found_jid = g_strdup(jid);
     found_answer = what;
 }
