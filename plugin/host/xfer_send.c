@@ -6,6 +6,7 @@
 
 #include "host/xfer_internal.h"
 #include "log.h"
+#include "stream/disk_chores.h"
 
 static BsSendFile pass_on_to;
 static PurpleXferUiOps hidden_ui_ops; /* the UI's own, but the xfer is not added to its list */
@@ -193,7 +194,7 @@ offer_to(BsXfer *self, const char *jid)
         return;
     }
     if (size > G_MAXSSIZE) {
-        source->close(source);
+        bs_source_close(source);
         bs_xfer_fail_for(self, BS_NOTICE_TOO_LARGE, NULL);
         return;
     }
