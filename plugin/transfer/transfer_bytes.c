@@ -185,17 +185,30 @@ end_unconfirmed(BsTransfer *transfer)
     else if (bs_pump_flushed(transfer->pump))
         bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, BS_END_UNVERIFIED, NULL);
     else
-        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
+        bs_transfer_lose(transfer);
+}
+
+/* Closed with bytes still on their way: they are lost, whatever the pump has sent. */
+static gboolean
+is_broken(const BsTransfer *transfer)
+{
+    return !transfer->received && bs_pump_peer_closed(transfer->pump) && !bs_pump_flushed(transfer->pump);
 }
 
 /* Once a second, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
- * will not send one; and one that did so with bytes still on their way has broken the connection. */
+ * will not send one. */
 static gboolean
 confirmation_tick(gpointer data)
 {
     BsTransfer *transfer = data;
     int unacknowledged = bs_pump_unacknowledged(transfer->pump);
 
+    if (is_broken(transfer)) {
+        transfer->timer = 0;
+        bs_log_warning(transfer->id, "the connection broke after the last byte was sent");
+        bs_transfer_lose(transfer);
+        return FALSE;
+    }
     transfer->ticks = unacknowledged == transfer->unacknowledged ? transfer->ticks + 1 : 0;
     transfer->unacknowledged = unacknowledged;
     if (transfer->received || bs_pump_peer_closed(transfer->pump))

@@ -9,22 +9,31 @@
 /* The window is never larger than this many blocks. */
 #define BS_IBB_WINDOW_BLOCKS_MAX 64
 
+/* The smallest block that is sent unless there is no more to send: four of them, with the stanzas around
+ * them, take less than 300 ms at 10 KB/s. */
+#define BS_IBB_BLOCK_MIN 360
+
+typedef enum {
+    BS_IBB_ALONE,  /* one block at a time, each larger than the one before */
+    BS_IBB_SEARCH, /* growing fast: what the way can take is not known yet */
+    BS_IBB_STEADY, /* it is known, but may change */
+    BS_IBB_TRIAL,  /* the window is smaller for a moment, to see whether the delay is due to it */
+} BsIbbPhase;
+
 /* What is all in here is private. Times are microseconds of a monotonic clock. */
 typedef struct {
     gsize block_size;
-    double bytes;       /* the window: never below BS_IBB_BLOCK_MIN nor above the maximum */
-    gboolean searching; /* growing fast: the way's capacity is not known yet */
-    gint64 base;        /* the smallest delay of late, 0: none seen ... */
-    gint64 next_base;   /* ... and that of the present epoch, which is to follow it */
-    gint64 epoch_end;
-    gint64 round_end;    /* what is acknowledged until then was sent before the latest decision */
-    gint64 round_delays; /* the sum of the delays since that decision ... */
+    double bytes; /* the window: never below BS_IBB_BLOCK_MIN nor above the maximum */
+    BsIbbPhase phase;
+    gint64 own;          /* the delay of the way itself, with no queue of ours in it; 0: not known */
+    double before_bytes; /* the window before it was changed ... */
+    gint64 before_delay; /* ... and the delay that it had */
+    gint64 round_begin;  /* only what was sent since then shows what the present window does */
+    gint64 round_delays; /* the sum of these delays ... */
     guint round_count;   /* ... and how many they are */
+    gsize round_bytes;   /* acknowledged of what was sent since then */
     guint refusals;      /* without an acknowledgement between them */
 } BsIbbWindow;
-
-/* The smallest block that is sent unless there is no more to send. */
-#define BS_IBB_BLOCK_MIN 512
 
 /* A window for blocks of at most `block_size` bytes; it starts small. */
 void bs_ibb_window_init(BsIbbWindow *window, gsize block_size);

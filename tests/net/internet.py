@@ -292,36 +292,51 @@ class Internet:
         subprocess.run(["nft", "delete", "table", "inet", "cut"], stderr=subprocess.DEVNULL, check=False)
 
 
-def enter(script, arguments):
-    """Runs the script anew in namespaces of its own, and ends with its status. Returns only within them, or where they
-    are not to be had: with the reason. What ends this process in whatever way ends the other one as well, and with that
-    one, the first of its namespace, the kernel ends all the others."""
-    if network.inside():
-        _end_with_standard_input()
-        _prepare()
-        return None
+def refusal():
+    """The reason why namespaces are not to be had; None if they are."""
+    return network.own_namespaces(os.path.abspath(__file__), NAMESPACES)[1]
+
+
+def start(script, arguments, **options):
+    """Runs a script in namespaces of its own, where it calls arrive(); the options are Popen's. The end of its standard
+    input, which comes when this process ends, in whatever way, ends it, and with it, the first of its namespace, the
+    kernel ends all the others."""
     command, reason = network.own_namespaces(os.path.abspath(__file__), NAMESPACES)
     if reason:
-        return reason
+        raise OSError(reason)
     sys.stdout.flush()
-    with subprocess.Popen(command + [sys.executable, "-u", script] + arguments, stdin=subprocess.PIPE,
-                          env=network.inner_environment()) as inner:
-        try:
-            status = inner.wait()
-        except KeyboardInterrupt:
-            inner.stdin.close()
-            inner.wait()
-            status = 130
-    sys.exit(status)
+    return subprocess.Popen(command + [sys.executable, "-u", script] + arguments, stdin=subprocess.PIPE,
+                            env=network.inner_environment(), **options)
 
 
-def _end_with_standard_input():
+def arrive(take_line=lambda line: None):
+    """Makes the namespaces ready. Lines of standard input are given to take_line(), in another thread."""
     def watch():
-        while os.read(0, 1):
-            pass
+        for line in sys.stdin:
+            take_line(line.rstrip("\n"))
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+    _prepare()
+
+
+def enter(script, arguments):
+    """Runs the script anew in namespaces of its own, and ends with its status. Returns only within them, or where they
+    are not to be had: with the reason."""
+    if network.inside():
+        arrive()
+        return None
+    try:
+        inner = start(script, arguments)
+    except OSError as error:
+        return str(error)
+    try:
+        status = inner.wait()
+    except KeyboardInterrupt:
+        inner.stdin.close()
+        inner.wait()
+        status = 130
+    sys.exit(status)
 
 
 def _prepare():
@@ -341,5 +356,5 @@ def _probe():
 if __name__ == "__main__":
     try:
         _probe()
-    except OSError as refusal:
-        sys.exit(" ".join(str(refusal).split()))
+    except OSError as error:
+        sys.exit(" ".join(str(error).split()))

@@ -1,134 +1,193 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the table of scenes (scenes.py), each in both directions of the file, in a small internet of its own.
+"""Runs the table of scenes (scenes.py), each in both directions of the file, in small internets of their own: two rows
+at a time, since what they do is wait.
 
 One line for each; the last one reads "N passed, N failed, N skipped". Needs root, or a kernel that gives namespaces to
 everybody; where there are none, all is skipped. BS_PATIENCE is the number of seconds after which a test is taken to
 hang."""
 
 import os
+import queue
 import re
 import shutil
 import sys
-import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import internet
 import prosody
 import runner
-from case import MIB, Lab
+from player import DIRECTIONS, Player
 from scenes import BY_NAME, REFERENCE, SCENES
-from stage import Stage
 
-TOOLS = ("ip", "nft", "nsenter", "miniupnpd")
-DIRECTIONS = ("a to b", "b to a")
-
-
-class Table:
-    """The results of the rows."""
-
-    def __init__(self, options, folder):
-        self.options = options
-        self.folder = folder
-        self.lab = Lab(os.path.abspath(options.build), folder)
-        self.delay_program = os.path.join(os.path.abspath(options.build), "tests", "net", "delay")
-        self.first_bytes = {}
-        self._count = 0
-
-    def run(self, scene, direction):
-        """Returns True or False."""
-        result = self._run_once(scene, direction)
-        if result is not True or not scene.like:
-            return result
-        if (scene.like, direction) not in self.first_bytes:
-            self._run_once(BY_NAME[scene.like], direction)
-        late = self.late(scene, direction)
-        if late is None or late <= scene.within:
-            return late is not None
-        print("  the first byte of %s, %s came %.1f s later than in the scene %s: once more"
-              % (scene.name, direction, late, scene.like))
-        self._run_once(BY_NAME[scene.like], direction)
-        result = self._run_once(scene, direction)
-        late = self.late(scene, direction)
-        if result is True and late > scene.within:
-            print("  and again: %.1f s" % late)
-            return False
-        return result
-
-    def late(self, scene, direction):
-        """By how many seconds the first byte came later than in the scene that it is to be like."""
-        here, there = (self.first_bytes.get((name, direction)) for name in (scene.name, scene.like))
-        return here - there if here is not None and there is not None else None
-
-    def _run_once(self, scene, direction):
-        def body(stage):
-            a, b = stage.set_up()
-            sender, receiver = (a, b) if direction == DIRECTIONS[0] else (b, a)
-            stage.deliver(sender, receiver, stage.file("file.bin", MIB))
-            stage.check_route(a, b)
-            stage.check_capture()
-            self.first_bytes[scene.name, direction] = stage.first_byte(receiver)
-
-        self._count += 1
-        stage = Stage(self.lab, os.path.join(self.folder, "run%d" % self._count), self.delay_program, scene)
-        return runner.attempt(stage, body, self.options.keep)
-
-    def note(self, scene, direction):
-        """What is told of a row's time."""
-        first = self.first_bytes.get((scene.name, direction))
-        reference = self.first_bytes.get((REFERENCE, direction))
-        if first is None:
-            return None
-        text = "first byte after %.2f s" % first
-        if reference is not None and scene.name != REFERENCE:
-            text += ", %.1f times %s" % (first / reference, REFERENCE)
-        return text
+TOOLS = ("ip", "nft", "nsenter", "unshare", "miniupnpd")
+PLAYERS = 2
 
 
-def run_all(options, reason):
-    rows = [(scene, direction) for scene in SCENES for direction in DIRECTIONS
-            if not options.only or re.search(options.only, name_of(scene, direction))]
-    if options.list:
-        print("\n".join("%-66s %s" % (name_of(*row), row[0].route) for row in rows))
-        return 0
-    tally = runner.Tally()
-    if reason:
-        for row in rows:
-            tally.add(name_of(*row), reason, time.monotonic())
-        tally.end()
-        return 0
-    began_all = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bytestreams-net-", ignore_cleanup_errors=True) as folder:
-        table = Table(options, folder)
-        for scene, direction in rows:
-            began = time.monotonic()
-            result = table.run(scene, direction)
-            tally.add("%s -> %s" % (name_of(scene, direction), scene.route), result, began,
-                      table.note(scene, direction))
-    print("The table took %d s." % (time.monotonic() - began_all))
-    tally.end()
-    return 1 if tally.failed or not tally.passed else 0
+@dataclass
+class Outcome:
+    """Of a row."""
+
+    result: object  # as runner.attempt() returns it
+    first_byte: float  # seconds from acceptance; None if it never came
+    told: str
+    took: float = 0
+
+
+class Results:
+    """The outcomes of the rows that have been played or will be."""
+
+    def __init__(self, players):
+        self._idle = queue.Queue()
+        for player in players:
+            self._idle.put(player)
+        self._pool = ThreadPoolExecutor(len(players))
+        self._rows = {}
+
+    def begin(self, scene, direction):
+        """Rows are begun in the order of these calls: one that another is to be like comes before it."""
+        self._rows[scene.name, direction] = self._pool.submit(self._play_and_compare, scene, direction)
+
+    def of(self, scene, direction):
+        """Waits for it."""
+        return self._rows[scene.name, direction].result()
+
+    def first_byte(self, name, direction):
+        """None if that row is not among them."""
+        row = self._rows.get((name, direction))
+        return row.result().first_byte if row else None
+
+    def abandon(self):
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _play(self, scene, direction):
+        player = self._idle.get()
+        try:
+            return Outcome(*player.play(scene, direction))
+        finally:
+            self._idle.put(player)
+
+    def _play_and_compare(self, scene, direction):
+        began = time.monotonic()
+        outcome = self._play(scene, direction)
+        if outcome.result is True and scene.like:
+            outcome = self._compare(outcome, scene, direction)
+        outcome.took = time.monotonic() - began
+        return outcome
+
+    def _compare(self, outcome, scene, direction):
+        """The outcome, or that of a second try if the first byte came later than in the scene that it is to be like."""
+        reference = self.first_byte(scene.like, direction)
+        if reference is None:
+            reference = self._play(BY_NAME[scene.like], direction).first_byte
+        if not too_late(outcome, scene, reference):
+            return outcome
+        told = outcome.told + "  %s: once more\n" % lateness(outcome, scene, direction, reference)
+        reference = self._play(BY_NAME[scene.like], direction).first_byte
+        outcome = self._play(scene, direction)
+        outcome.told = told + outcome.told
+        if outcome.result is True and too_late(outcome, scene, reference):
+            outcome.result = False
+            outcome.told += "  %s, again\n" % lateness(outcome, scene, direction, reference)
+        return outcome
+
+
+def too_late(outcome, scene, reference):
+    return reference is None or outcome.first_byte > reference + scene.within
+
+
+def lateness(outcome, scene, direction, reference):
+    name = "%s, %s" % (scene.like, direction)
+    if reference is None:
+        return "%s has failed, with which its first byte is compared" % name
+    return "its first byte came %.1f s later than that of %s" % (outcome.first_byte - reference, name)
+
+
+def note(results, scene, direction):
+    """What is told of a row's time."""
+    first = results.of(scene, direction).first_byte
+    reference = results.first_byte(REFERENCE, direction)
+    if first is None:
+        return None
+    text = "first byte after %.2f s" % first
+    if reference is not None and scene.name != REFERENCE:
+        text += ", %.1f times %s" % (first / reference, REFERENCE)
+    return text
 
 
 def name_of(scene, direction):
     return "%s, %s" % (scene.name, direction)
 
 
+def run_rows(rows, players, tally):
+    results = Results(players)
+    try:
+        for row in rows:
+            results.begin(*row)
+        for scene, direction in rows:
+            outcome = results.of(scene, direction)
+            print(outcome.told, end="")
+            tally.add("%s -> %s" % (name_of(scene, direction), scene.route), outcome.result,
+                      time.monotonic() - outcome.took, note(results, scene, direction))
+    finally:
+        results.abandon()
+
+
+def run_all(rows, options):
+    """Returns the exit status."""
+    tally = runner.Tally()
+    began = time.monotonic()
+    players = []
+    try:
+        for _ in range(min(PLAYERS, len(rows))):
+            players.append(Player(options))
+        if players:
+            run_rows(rows, players, tally)
+    finally:
+        for player in players:
+            player.stop()
+    print("The table took %d s." % (time.monotonic() - began))
+    tally.end()
+    return 1 if tally.failed or not tally.passed else 0
+
+
+def skip_all(rows, reason):
+    tally = runner.Tally()
+    for row in rows:
+        tally.add(name_of(*row), reason, time.monotonic())
+    tally.end()
+
+
+def why_not():
+    """The reason why nothing can be played here, or None."""
+    missing = [tool for tool in TOOLS if shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None]
+    if prosody.program() is None:
+        missing.append("prosody")
+    if missing:
+        return "not installed: " + ", ".join(missing)
+    reason = internet.refusal()
+    return reason and "namespaces are not to be had%s: %s" % ("" if os.geteuid() == 0 else " (this needs root)", reason)
+
+
 def main():
     options = runner.parser(__doc__).parse_args()
+    rows = [(scene, direction) for scene in SCENES for direction in DIRECTIONS
+            if not options.only or re.search(options.only, name_of(scene, direction))]
     runner.end_tidily_when_interrupted()
-    reason = None
-    if not options.list:
-        missing = [tool for tool in TOOLS if shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None]
-        reason = "not installed: " + ", ".join(missing) if missing else None
-        if not reason and prosody.program() is None:
-            reason = "not installed: prosody"
-        if not reason:
-            reason = internet.enter(os.path.abspath(__file__), sys.argv[1:])
-            reason = reason and "namespaces are not to be had%s: %s" % (
-                "" if os.geteuid() == 0 else " (this needs root)", reason)
-    sys.exit(run_all(options, reason))
+    if options.list:
+        print("\n".join("%-66s %s" % (name_of(*row), row[0].route) for row in rows))
+        return
+    reason = why_not()
+    if reason:
+        skip_all(rows, reason)
+    else:
+        sys.exit(run_all(rows, options))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -79,7 +79,7 @@ SCENES = (
     Scene("both behind NAT, proxy, private addresses swallowed", "proxy", NAT, NAT, proxy=True, swallow=True,
           like="both behind NAT, proxy of the server"),
     Scene("both behind NAT, no proxy, private addresses swallowed", "in-band", NAT, NAT, swallow=True,
-          like="both behind NAT, no proxy", within=PAUSE),
+          like="both behind NAT, no proxy"),
     Scene("IPv6 only", "direct", Home("6"), Home("6")),
     Scene("a has IPv4, b has both", "direct", Home("4"), Home("46")),
     Scene("a has IPv6, b has both", "direct", Home("6"), Home("46")),

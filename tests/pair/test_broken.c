@@ -274,6 +274,17 @@ START_TEST(the_sender_begins_anew)
 }
 END_TEST
 
+/* The receiver has not noticed, so the sender proposes; also when its kernel has taken everything, and the
+ * peer's has not. */
+START_TEST(the_sender_proposes_by_itself)
+{
+    bs_test_hurry(20);
+    until_broken(_i ? 32 << 20 : 1 << 20, 100);
+    next_action("transport-replace");
+    ck_assert_uint_eq(pair->a.ended, 0);
+}
+END_TEST
+
 START_TEST(the_sender_waits_for_the_receiver_and_ends)
 {
     bs_test_hurry(50);
@@ -338,6 +349,7 @@ main(void)
     tcase_add_test(tcase, a_tie_is_broken_before_the_other_proposal_is_there);
     tcase_add_test(tcase, a_peer_that_knows_no_replacing_ends_it);
     tcase_add_loop_test(tcase, the_sender_begins_anew, 0, 2);
+    tcase_add_loop_test(tcase, the_sender_proposes_by_itself, 0, 2);
     tcase_add_test(tcase, the_sender_waits_for_the_receiver_and_ends);
     tcase_add_test(tcase, replacing_has_an_end);
     tcase_add_test(tcase, an_account_may_leave_inside_an_end);
