@@ -64,12 +64,13 @@ static gssize
 read_some(BsFileJob *job, guint8 *buffer, gsize size, GError **error)
 {
     do {
-        gssize count = recv(job->socket, buffer, size, MSG_DONTWAIT);
+        gssize count;
 
+        do
+            count = recv(job->socket, buffer, size, MSG_DONTWAIT);
+        while (count < 0 && errno == EINTR);
         if (count >= 0)
             return count;
-        if (errno == EINTR)
-            continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             bs_mover_set_connection_error(error, errno);
             return -1;
