@@ -8,10 +8,16 @@
 
 #include "host/prpl_hooks.h"
 #include "i18n.h"
+#include "log.h"
 #include "preferences.h"
 #include "socks5/port_mapping.h"
+#include "worker.h"
 
 #define PLUGIN_ID "core-bytestreams"
+
+/* How long unloading waits for workers. One that a disk holds up for longer goes on by itself: it uses
+ * nothing of libpurple's, and the module stays mapped. */
+#define WORKERS_WAIT_MS 2000
 
 /* Others may still call our functions after we were unloaded, and even after libpurple closed the module. */
 static void
@@ -39,6 +45,8 @@ plugin_unload(PurplePlugin *plugin)
     (void)plugin;
     bs_prpl_hooks_remove();
     bs_port_mapping_finish();
+    if (bs_workers_wait(WORKERS_WAIT_MS) > 0)
+        bs_log_warning(NULL, "a disk holds up what is left to do with a file");
     return TRUE;
 }
 

@@ -6,6 +6,7 @@
 
 #include "host/xfer_internal.h"
 #include "log.h"
+#include "stream/disk_chores.h"
 
 /* Hashing a file of this size takes less than half a second. */
 #define HASHED_MAX (64 * 1024 * 1024)
@@ -180,7 +181,7 @@ make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed
         return;
     }
     if (size > G_MAXSSIZE) {
-        source->close(source);
+        bs_source_close(source);
         bs_xfer_fail_for(self, BS_NOTICE_TOO_LARGE, NULL);
         return;
     }

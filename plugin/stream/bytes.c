@@ -14,7 +14,7 @@ bs_stream_error_quark(void)
 
 typedef struct {
     BsSource source;
-    int fd;
+    BsDiskFile *file;
 } FileSource;
 
 static void
@@ -30,7 +30,7 @@ file_read(BsSource *source, guint8 *buffer, gsize size, GError **error)
     gssize count;
 
     do
-        count = read(file->fd, buffer, size);
+        count = read(bs_disk_file_fd(file->file), buffer, size);
     while (count < 0 && errno == EINTR);
     if (count < 0)
         set_read_error(error, errno);
@@ -47,11 +47,20 @@ file_seek(BsSource *source, guint64 offset, GError **error)
         set_read_error(error, EOVERFLOW);
         return FALSE;
     }
-    if (lseek(file->fd, position, SEEK_SET) < 0) {
+    if (lseek(bs_disk_file_fd(file->file), position, SEEK_SET) < 0) {
         set_read_error(error, errno);
         return FALSE;
     }
     return TRUE;
+}
+
+static BsDiskFile *
+file_lend(BsSource *source, guint64 *position)
+{
+    FileSource *file = (FileSource *)source;
+
+    *position = (guint64)lseek(bs_disk_file_fd(file->file), 0, SEEK_CUR);
+    return bs_disk_file_ref(file->file);
 }
 
 static void
@@ -59,7 +68,7 @@ file_close(BsSource *source)
 {
     FileSource *file = (FileSource *)source;
 
-    close(file->fd);
+    bs_disk_file_unref(file->file);
     g_free(file);
 }
 
@@ -87,10 +96,11 @@ bs_file_source_new(const char *path, guint64 *size, GError **error)
     }
     if (size != NULL)
         *size = (guint64)info.st_size;
-    file = g_new(FileSource, 1);
+    file = g_new0(FileSource, 1);
     file->source.read = file_read;
     file->source.seek = file_seek;
+    file->source.lend = file_lend;
     file->source.close = file_close;
-    file->fd = fd;
+    file->file = bs_disk_file_new(fd);
     return &file->source;
 }

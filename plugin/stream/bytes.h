@@ -5,6 +5,8 @@
 
 #include <glib.h>
 
+#include "stream/disk_file.h"
+
 #define BS_STREAM_ERROR (bs_stream_error_quark())
 GQuark bs_stream_error_quark(void);
 
@@ -27,6 +29,9 @@ struct _BsSource {
     gssize (*read)(BsSource *source, guint8 *buffer, gsize size, GError **error);
     /* The next byte read is byte `offset` of the file. NULL where it cannot be done. */
     gboolean (*seek)(BsSource *source, guint64 offset, GError **error);
+    /* For a worker: the file (a new reference), and at which of its bytes the next one is. A source that
+     * lends it may be closed in a worker. NULL where bytes come by `read` alone, in the event loop. */
+    BsDiskFile *(*lend)(BsSource *source, guint64 *position);
     /* Frees it. Called once. */
     void (*close)(BsSource *source);
 };
@@ -40,6 +45,15 @@ struct _BsSink {
     gssize (*write)(BsSink *sink, const guint8 *buffer, gsize size, GError **error);
     /* Forgets all bytes that were written: the next one is the file's first. NULL where it cannot be done. */
     gboolean (*restart)(BsSink *sink, GError **error);
+    /* For a worker: the file (a new reference), and where its next byte goes; what is behind that is to be
+     * cut off first. `sync`, `settle` and `discard` of a sink that lends it may be called in a worker, one at
+     * a time. NULL where bytes go by `write` alone, in the event loop. */
+    BsDiskFile *(*lend)(BsSink *sink, guint64 *position);
+    /* The two parts of `finish` that may take long, ahead of it, where there are such: bringing all bytes to
+     * the disk, and giving the file its name. After a failure, and after `sync`, the sink can still be thrown
+     * away. */
+    gboolean (*sync)(BsSink *sink, GError **error);
+    gboolean (*settle)(BsSink *sink, GError **error);
     /* All bytes are there and agree with their hash: the file gets its name. Frees the sink, also on failure,
      * when nothing stays behind. */
     gboolean (*finish)(BsSink *sink, GError **error);

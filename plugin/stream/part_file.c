@@ -17,12 +17,14 @@
 
 typedef struct {
     BsSink sink;
-    int fd;
-    int folder; /* names are taken relative to it, so that a folder that is moved meanwhile does no harm */
+    BsDiskFile *contents;
+    gboolean cut; /* what is behind the next byte does not belong to the file any more */
+    int folder;   /* names are taken relative to it, so that a folder that is moved meanwhile does no harm */
     char *folder_path;
     char *target; /* a name in the folder, as is the next one */
     char *part;
     gboolean replace;
+    char *settled;     /* the name that it has got, in the folder */
     char **final_name; /* owned by whoever asked */
 } PartFile;
 
@@ -89,24 +91,42 @@ part_name(const char *target)
 static void
 part_file_free(PartFile *file)
 {
-    if (file->fd >= 0)
-        close(file->fd);
+    bs_disk_file_unref(file->contents);
     if (file->folder >= 0)
         close(file->folder);
     g_free(file->folder_path);
     g_free(file->target);
     g_free(file->part);
+    g_free(file->settled);
     g_free(file);
+}
+
+/* 0, or an errno. */
+static int
+cut_behind(PartFile *file)
+{
+    int fd = bs_disk_file_fd(file->contents);
+
+    if (file->cut && ftruncate(fd, lseek(fd, 0, SEEK_CUR)) < 0)
+        return errno;
+    file->cut = FALSE;
+    return 0;
 }
 
 static gssize
 part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
 {
     PartFile *file = (PartFile *)sink;
+    int fd = bs_disk_file_fd(file->contents);
+    int code = cut_behind(file);
     gsize done = 0;
 
+    if (code != 0) {
+        set_write_error(error, code);
+        return -1;
+    }
     while (done < size) {
-        gssize count = write(file->fd, buffer + done, size - done);
+        gssize count = write(fd, buffer + done, size - done);
 
         if (count < 0 && errno == EINTR)
             continue;
@@ -121,15 +141,29 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
     return (gssize)done;
 }
 
+/* A large file is not cut in a moment, and not at all while a worker is still writing to it: whoever writes
+ * next does it. */
 static gboolean
 part_file_restart(BsSink *sink, GError **error)
 {
     PartFile *file = (PartFile *)sink;
 
-    if (lseek(file->fd, 0, SEEK_SET) == 0 && ftruncate(file->fd, 0) == 0)
-        return TRUE;
-    set_write_error(error, errno);
-    return FALSE;
+    if (lseek(bs_disk_file_fd(file->contents), 0, SEEK_SET) < 0) {
+        set_write_error(error, errno);
+        return FALSE;
+    }
+    file->cut = TRUE;
+    return TRUE;
+}
+
+static BsDiskFile *
+part_file_lend(BsSink *sink, guint64 *position)
+{
+    PartFile *file = (PartFile *)sink;
+
+    *position = (guint64)lseek(bs_disk_file_fd(file->contents), 0, SEEK_CUR);
+    file->cut = FALSE;
+    return bs_disk_file_ref(file->contents);
 }
 
 /* For file systems that can neither rename without replacing nor link: an empty file claims the name, and is
@@ -205,46 +239,55 @@ take_over_mode(const PartFile *file)
 
     if (file->replace && fstatat(file->folder, file->target, &old, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISREG(old.st_mode))
-        (void)fchmod(file->fd, old.st_mode & 0666);
+        (void)fchmod(bs_disk_file_fd(file->contents), old.st_mode & 0666);
 }
 
-static int
-sync_and_close(PartFile *file)
+static gboolean
+part_file_sync(BsSink *sink, GError **error)
 {
-    int fd = file->fd;
-    int code = 0;
+    PartFile *file = (PartFile *)sink;
+    int code = cut_behind(file);
 
-    file->fd = -1;
+    take_over_mode(file);
     /* Some file systems cannot sync: EINVAL, EOPNOTSUPP. */
-    if (fsync(fd) < 0 && errno != EINVAL && errno != EOPNOTSUPP)
+    if (code == 0 && fsync(bs_disk_file_fd(file->contents)) < 0 && errno != EINVAL && errno != EOPNOTSUPP)
         code = errno;
-    if (close(fd) < 0 && errno != EINTR && code == 0)
-        code = errno;
-    return code;
+    if (code != 0)
+        set_write_error(error, code);
+    return code == 0;
+}
+
+static gboolean
+part_file_settle(BsSink *sink, GError **error)
+{
+    PartFile *file = (PartFile *)sink;
+    g_autofree char *name = NULL;
+    int code = move_into_place(file, &name);
+
+    if (code != 0) {
+        set_write_error(error, code);
+        return FALSE;
+    }
+    file->settled = g_steal_pointer(&name);
+    /* The file stands; that its folder could not be synced is no reason to call that a failure. */
+    (void)fsync(file->folder);
+    g_clear_pointer(&file->contents, bs_disk_file_unref);
+    return TRUE;
 }
 
 static gboolean
 part_file_finish(BsSink *sink, GError **error)
 {
     PartFile *file = (PartFile *)sink;
-    g_autofree char *name = NULL;
-    int code;
+    gboolean settled =
+        file->settled != NULL || (part_file_sync(sink, error) && part_file_settle(sink, error));
 
-    take_over_mode(file);
-    code = sync_and_close(file);
-    if (code == 0)
-        code = move_into_place(file, &name);
-    if (code != 0) {
-        set_write_error(error, code);
+    if (!settled)
         unlinkat(file->folder, file->part, 0);
-    } else {
-        /* The file stands; that its folder could not be synced is no reason to call that a failure. */
-        (void)fsync(file->folder);
-        if (file->final_name != NULL)
-            *file->final_name = g_build_filename(file->folder_path, name, NULL);
-    }
+    else if (file->final_name != NULL)
+        *file->final_name = g_build_filename(file->folder_path, file->settled, NULL);
     part_file_free(file);
-    return code == 0;
+    return settled;
 }
 
 static void
@@ -274,9 +317,10 @@ create_part(PartFile *file)
 {
     for (guint i = 0; i < PART_NAME_TRIES; i++) {
         g_autofree char *name = part_name(file->target);
+        int fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 
-        file->fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (file->fd >= 0) {
+        if (fd >= 0) {
+            file->contents = bs_disk_file_new(fd);
             file->part = g_steal_pointer(&name);
             return 0;
         }
@@ -309,9 +353,11 @@ bs_part_file_new(const char *target, gboolean replace, GError **error)
 
     file->sink.write = part_file_write;
     file->sink.restart = part_file_restart;
+    file->sink.lend = part_file_lend;
+    file->sink.sync = part_file_sync;
+    file->sink.settle = part_file_settle;
     file->sink.finish = part_file_finish;
     file->sink.discard = part_file_discard;
-    file->fd = -1;
     file->folder = -1;
     file->folder_path = g_path_get_dirname(target);
     file->target = g_path_get_basename(target);

@@ -3,6 +3,7 @@
 #ifndef BS_TRANSFER_INTERNAL_H
 #define BS_TRANSFER_INTERNAL_H
 
+#include "stream/disk_chores.h"
 #include "stream/pump.h"
 #include "transfer/jingle_file.h"
 #include "transfer/jingle_session.h"
@@ -17,6 +18,8 @@ typedef enum {
     TRANSFER_REPLACING,  /* the transport failed, and we have proposed another one */
     TRANSFER_MOVING,     /* bytes move */
     TRANSFER_VERIFYING,  /* in: all bytes are there, the hash is not yet */
+    TRANSFER_FINISHING,  /* in: all bytes are there, and are on their way to the disk; the file gets its name
+                          */
     TRANSFER_CONFIRMING, /* out: all bytes are sent; waiting for the peer's word on them */
     TRANSFER_LOST,       /* the connection failed: waiting for the peer to say why, or to go on */
 } TransferState;
@@ -85,6 +88,8 @@ struct _BsTransfer {
     BsSource *source;
     BsSink *sink;
     BsPump *pump;
+    BsFinish *finish;          /* TRANSFER_FINISHING */
+    BsEndReason finish_reason; /* ... what it is if the file gets its name */
 
     BsEndReason lost_reason; /* what it is if no other way is found */
     gboolean received;       /* out: the peer has said that it has the whole file */
@@ -192,7 +197,8 @@ extern const BsJingleEvents bs_transfer_jingle_events;
 /* The connection is there: `fd` (taken). */
 void bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route);
 
-/* In: a late hash has come while the state is TRANSFER_VERIFYING, or none will come any more. */
+/* In: a late hash has come while the state is TRANSFER_VERIFYING or _FINISHING, or none will come any more.
+ */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 
 /* offers.c */

@@ -30,6 +30,7 @@ let_go(BsTransfer *transfer)
     bs_timer_clear(&transfer->timer);
     bs_timer_clear(&transfer->unavailable_timer);
     g_clear_pointer(&transfer->pump, bs_pump_free);
+    g_clear_pointer(&transfer->finish, bs_finish_cancel);
     bs_transfer_free_transports(transfer);
     transfer->protocol->let_go(transfer);
 }
@@ -39,9 +40,9 @@ bs_transfer_free(BsTransfer *transfer)
 {
     let_go(transfer);
     if (transfer->source != NULL)
-        transfer->source->close(transfer->source);
+        bs_source_close(transfer->source);
     if (transfer->sink != NULL)
-        transfer->sink->discard(transfer->sink);
+        bs_sink_discard(transfer->sink);
     transfer->protocol->free(transfer);
     bs_file_offer_free(transfer->offer);
     g_free(transfer->own_jid);
@@ -145,7 +146,7 @@ void
 bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
 {
     if (transfer->state != TRANSFER_RINGING) {
-        sink->discard(sink);
+        bs_sink_discard(sink);
         return;
     }
     bs_log(transfer->id, "accepted here");
@@ -194,7 +195,7 @@ peer_stayed_away(gpointer data)
     BsTransfer *transfer = data;
     guint64 moved = transfer->pump != NULL ? bs_pump_moved(transfer->pump) : 0;
 
-    if (moved != transfer->moved_when_unavailable) {
+    if (moved != transfer->moved_when_unavailable || transfer->state == TRANSFER_FINISHING) {
         transfer->moved_when_unavailable = moved;
         return TRUE;
     }

@@ -69,21 +69,46 @@ check_hash(BsTransfer *transfer)
     return HASH_MISSING;
 }
 
-/* Gives the file its name and tells the peer. */
 static void
-complete(BsTransfer *transfer, BsEndReason reason)
+file_finished(const GError *error, gpointer data)
 {
-    BsSink *sink = g_steal_pointer(&transfer->sink);
-    g_autoptr(GError) error = NULL;
+    BsTransfer *transfer = data;
 
-    if (!sink->finish(sink, &error)) {
+    transfer->finish = NULL;
+    if (error != NULL) {
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
                               error->message);
         return;
     }
     if (!transfer->session_over)
         transfer->protocol->received(transfer);
-    bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, reason, NULL);
+    bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, transfer->finish_reason, NULL);
+}
+
+/* Gives the file its name, and then tells the peer. */
+static void
+complete(BsTransfer *transfer, BsEndReason reason)
+{
+    transfer->state = TRANSFER_FINISHING;
+    transfer->finish_reason = reason;
+    bs_transfer_set_timer(transfer, 0, NULL);
+    transfer->finish = bs_finish_new(g_steal_pointer(&transfer->sink), file_finished, transfer);
+}
+
+/* A hash that comes while the file is being saved. */
+static void
+verify_once_more(BsTransfer *transfer)
+{
+    switch (check_hash(transfer)) {
+    case HASH_AGREES:
+        transfer->finish_reason = BS_END_DELIVERED;
+        break;
+    case HASH_DIFFERS:
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
+        break;
+    case HASH_MISSING:
+        break;
+    }
 }
 
 static gboolean
@@ -99,6 +124,10 @@ no_hash_came(gpointer data)
 void
 bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
 {
+    if (transfer->state == TRANSFER_FINISHING) {
+        verify_once_more(transfer);
+        return;
+    }
     transfer->state = TRANSFER_VERIFYING;
     switch (check_hash(transfer)) {
     case HASH_AGREES:

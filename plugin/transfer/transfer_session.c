@@ -155,7 +155,7 @@ session_proceed(BsJingleSession *session, gpointer data)
         break;
     case TOOK_CHECKSUM:
         bs_log(transfer->id, "the peer sent the file's hash");
-        if (transfer->state == TRANSFER_VERIFYING)
+        if (transfer->state == TRANSFER_VERIFYING || transfer->state == TRANSFER_FINISHING)
             bs_transfer_verify(transfer, FALSE);
         break;
     case TOOK_RECEIVED:
@@ -239,6 +239,12 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
     BsEndReason end;
 
     (void)session;
+    /* The file is complete, and nothing that the peer says now makes it less so. */
+    if (transfer->state == TRANSFER_FINISHING) {
+        bs_log(transfer->id, "the session ended while the file is being saved");
+        transfer->session_over = TRUE;
+        return;
+    }
     if (error != NULL) {
         ended_by_error(transfer, error);
         return;

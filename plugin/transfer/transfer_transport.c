@@ -197,6 +197,7 @@ is_waiting_for_transport(const BsTransfer *transfer)
     case TRANSFER_OFFERED:
     case TRANSFER_RINGING:
     case TRANSFER_VERIFYING:
+    case TRANSFER_FINISHING:
         break;
     }
     return FALSE;

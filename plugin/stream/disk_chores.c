@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "stream/disk_chores.h"
+
+#include <eventloop.h>
+
+#include "timer.h"
+#include "worker.h"
+
+/* The worker's, until it has ended. */
+typedef struct {
+    BsSink *sink; /* NULL when it has been thrown away */
+    GError *error;
+} FinishJob;
+
+struct _BsFinish {
+    BsSink *sink; /* until its turn has come, where the event loop has to do it */
+    guint timer;
+    BsWorker *worker;
+    FinishJob *job;
+    BsFinished finished;
+    gpointer data;
+};
+
+static void
+finish_on_disk(BsWorker *worker, gpointer data)
+{
+    FinishJob *job = data;
+
+    if (job->sink->sync(job->sink, &job->error) && !bs_worker_is_stopped(worker) &&
+        job->sink->settle(job->sink, &job->error))
+        return;
+    job->sink->discard(g_steal_pointer(&job->sink));
+}
+
+static void
+free_job(gpointer data)
+{
+    FinishJob *job = data;
+
+    /* It has got its name, and nobody is left to be told. */
+    if (job->sink != NULL)
+        job->sink->discard(job->sink);
+    g_clear_error(&job->error);
+    g_free(job);
+}
+
+static void
+worker_news(BsWorker *worker, gboolean ended, gpointer data)
+{
+    BsFinish *finish = data;
+    BsFinished finished = finish->finished;
+    gpointer finished_data = finish->data;
+    g_autoptr(GError) error = NULL;
+
+    (void)worker;
+    if (!ended)
+        return;
+    error = g_steal_pointer(&finish->job->error);
+    if (error == NULL) {
+        BsSink *sink = g_steal_pointer(&finish->job->sink);
+
+        sink->finish(sink, &error);
+    }
+    bs_finish_cancel(finish);
+    finished(error, finished_data);
+}
+
+static gboolean
+turn_has_come(gpointer data)
+{
+    BsFinish *finish = data;
+    BsFinished finished = finish->finished;
+    gpointer finished_data = finish->data;
+    BsSink *sink = g_steal_pointer(&finish->sink);
+    g_autoptr(GError) error = NULL;
+
+    finish->timer = 0;
+    sink->finish(sink, &error);
+    bs_finish_cancel(finish);
+    finished(error, finished_data);
+    return FALSE;
+}
+
+BsFinish *
+bs_finish_new(BsSink *sink, BsFinished finished, gpointer data)
+{
+    BsFinish *finish = g_new0(BsFinish, 1);
+
+    finish->finished = finished;
+    finish->data = data;
+    if (sink->lend != NULL) {
+        finish->job = g_new0(FinishJob, 1);
+        finish->job->sink = sink;
+        finish->worker =
+            bs_worker_new("bytestreams end", finish_on_disk, finish->job, free_job, worker_news, finish);
+    }
+    if (finish->worker == NULL) {
+        g_clear_pointer(&finish->job, g_free);
+        finish->sink = sink;
+        finish->timer = purple_timeout_add(0, turn_has_come, finish);
+    }
+    return finish;
+}
+
+void
+bs_finish_cancel(BsFinish *finish)
+{
+    if (finish == NULL)
+        return;
+    bs_timer_clear(&finish->timer);
+    bs_worker_release(finish->worker);
+    if (finish->sink != NULL)
+        bs_sink_discard(finish->sink);
+    g_free(finish);
+}
+
+static void
+discard_on_disk(BsWorker *worker, gpointer sink)
+{
+    (void)worker;
+    ((BsSink *)sink)->discard(sink);
+}
+
+static void
+close_on_disk(BsWorker *worker, gpointer source)
+{
+    (void)worker;
+    ((BsSource *)source)->close(source);
+}
+
+static void
+already_gone(gpointer job)
+{
+    (void)job;
+}
+
+/* FALSE if there can be no thread. */
+static gboolean
+do_on_disk(BsWorkerWork work, gpointer job)
+{
+    BsWorker *worker = bs_worker_new("bytestreams end", work, job, already_gone, NULL, NULL);
+
+    bs_worker_release(worker);
+    return worker != NULL;
+}
+
+void
+bs_sink_discard(BsSink *sink)
+{
+    if (sink->lend == NULL || !do_on_disk(discard_on_disk, sink))
+        sink->discard(sink);
+}
+
+void
+bs_source_close(BsSource *source)
+{
+    if (source->lend == NULL || !do_on_disk(close_on_disk, source))
+        source->close(source);
+}

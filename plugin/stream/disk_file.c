@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "stream/disk_file.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+struct _BsDiskFile {
+    gint references;
+    int fd;
+    pthread_mutex_t writing;
+};
+
+BsDiskFile *
+bs_disk_file_new(int fd)
+{
+    BsDiskFile *file = g_new0(BsDiskFile, 1);
+
+    file->references = 1;
+    file->fd = fd;
+    pthread_mutex_init(&file->writing, NULL);
+    return file;
+}
+
+BsDiskFile *
+bs_disk_file_ref(BsDiskFile *file)
+{
+    g_atomic_int_inc(&file->references);
+    return file;
+}
+
+void
+bs_disk_file_unref(BsDiskFile *file)
+{
+    if (file == NULL || !g_atomic_int_dec_and_test(&file->references))
+        return;
+    close(file->fd);
+    pthread_mutex_destroy(&file->writing);
+    g_free(file);
+}
+
+int
+bs_disk_file_fd(const BsDiskFile *file)
+{
+    return file->fd;
+}
+
+void
+bs_disk_file_begin_writing(BsDiskFile *file)
+{
+    pthread_mutex_lock(&file->writing);
+}
+
+void
+bs_disk_file_end_writing(BsDiskFile *file)
+{
+    pthread_mutex_unlock(&file->writing);
+}
