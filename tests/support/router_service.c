@@ -62,6 +62,7 @@ answer_mapping(RouterService *service, const guint8 *request, guint8 answer[16])
     guint16 inside = get_uint16(request + 4);
     gboolean is_removal = request[8] == 0 && request[9] == 0 && request[10] == 0 && request[11] == 0;
 
+    service->nat_pmp_closed = is_removal;
     if (is_removal)
         service->nat_pmp_removed++;
     else

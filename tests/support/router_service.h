@@ -19,11 +19,12 @@ typedef struct {
 
     /* NAT-PMP. */
     RouterMood nat_pmp;
-    char nat_pmp_outside[16]; /* the router's address there */
-    guint lifetime;           /* that it grants */
-    guint16 nat_pmp_shift;    /* added to the port that is mapped */
-    gboolean stutters;        /* answers everything twice */
-    guint nat_pmp_requests, nat_pmp_mapped, nat_pmp_removed;
+    char nat_pmp_outside[16];                                /* the router's address there */
+    guint lifetime;                                          /* that it grants */
+    guint16 nat_pmp_shift;                                   /* added to the port that is mapped */
+    gboolean stutters;                                       /* answers everything twice */
+    guint nat_pmp_requests, nat_pmp_mapped, nat_pmp_removed; /* a request may come twice */
+    gboolean nat_pmp_closed;                                 /* the latest request has removed a mapping */
 
     /* UPnP. */
     RouterMood upnp; /* IS_SILENT: it answers the search, and then nothing */
