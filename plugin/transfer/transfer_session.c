@@ -173,16 +173,15 @@ ended_by_error(BsTransfer *transfer, const char *error)
     static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
                                        "remote-server-timeout", NULL};
     static const char *const enough[] = {"policy-violation", "resource-constraint", NULL};
+    /* Whatever it dislikes about an offer, it does not take the file in this way. */
+    gboolean refuses_offer = transfer->state == TRANSFER_OFFERED && !g_strv_contains(enough, error);
 
     bs_log_warning(transfer->id, "a request was answered with the error %s", error);
     if (strcmp(error, "timeout") == 0)
         bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
-    else if (g_strv_contains(unsupported, error))
-        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
     else if (g_strv_contains(gone, error))
         bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
-    else if (transfer->state == TRANSFER_OFFERED && !g_strv_contains(enough, error))
-        /* Whatever it dislikes about the offer, it does not take it in this way. */
+    else if (refuses_offer || g_strv_contains(unsupported, error))
         bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
     else
         bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);

@@ -52,6 +52,24 @@ GOAL_FIRST = "not later than libpurple"
 NOISE = 0.1  # seconds
 
 
+def same_way(where):
+    """The scene with the plugin nowhere: no measurement is made twice for who would have had it."""
+    return replace(where, stock="", route="")
+
+
+def mixed_first_byte(name, where, dead=False):
+    """With the plugin at one end only, a file from a to b. `dead`: with addresses that libpurple alone waits for."""
+    def measure(bench):
+        plugin, stock = bench.first_byte(where, True), bench.first_byte(same_way(where), False)
+        met = plugin < stock - NOISE if dead else plugin <= stock + NOISE
+        return Result(plugin, stock, SECONDS, stock / plugin, "sooner than libpurple" if dead else GOAL_FIRST, met)
+    return Row(name, measure)
+
+
+def mixed(route, a, b, stock, **options):
+    return scene(route, a, b, stock=stock, **options)
+
+
 def first_byte(name, where):
     def measure(bench):
         plugin, stock = bench.first_byte(where, True), bench.first_byte(where, False)
@@ -91,6 +109,27 @@ FIRST_BYTE = Figure(
                                                                        swallow=True)),
      first_byte("both behind NAT, proxy, swallowed", scene("proxy", NAT, NAT, proxy=True, swallow=True)),
      first_byte("both behind NAT, no proxy, swallowed", scene("in-band", NAT, NAT, swallow=True))))
+
+MIXED = Figure(
+    "First byte with the plugin at one end only",
+    "By stream initiation, in which only the sender's addresses are dialled. 25 ms from each client to the server. The\n"
+    "column \"plugin\": between it and libpurple alone; \"libpurple\": between two of these.",
+    (mixed_first_byte("plugin behind NAT sends, proxy", mixed("proxy", NAT, PUBLIC, "b", proxy=True)),
+     mixed_first_byte("libpurple behind NAT sends, proxy", mixed("proxy", NAT, PUBLIC, "a", proxy=True)),
+     mixed_first_byte("plugin sends to libpurple behind NAT", mixed("direct to a", PUBLIC, NAT, "b", proxy=True)),
+     mixed_first_byte("libpurple sends to plugin behind NAT", mixed("direct to a", PUBLIC, NAT, "a", proxy=True)),
+     mixed_first_byte("plugin behind NAT sends, proxy, swallowed",
+                      mixed("proxy", NAT_DEAD, PUBLIC, "b", proxy=True, swallow=True), dead=True),
+     mixed_first_byte("libpurple behind NAT sends, proxy, swallowed",
+                      mixed("proxy", NAT_DEAD, PUBLIC, "a", proxy=True, swallow=True), dead=True),
+     mixed_first_byte("plugin behind NAT sends, in-band, swallowed",
+                      mixed("in-band", NAT_DEAD, PUBLIC, "b", swallow=True), dead=True),
+     mixed_first_byte("libpurple behind NAT sends, in-band, swallowed",
+                      mixed("in-band", NAT_DEAD, PUBLIC, "a", swallow=True), dead=True),
+     mixed_first_byte("plugin sends, both public, swallowed",
+                      mixed("direct to a", PUBLIC_DEAD, PUBLIC_DEAD, "b", proxy=True, swallow=True)),
+     mixed_first_byte("libpurple sends, both public, swallowed",
+                      mixed("direct to a", PUBLIC_DEAD, PUBLIC_DEAD, "a", proxy=True, swallow=True))))
 
 WHOLE_FILE = Figure(
     "1 MB, from acceptance to the last byte",
@@ -165,4 +204,4 @@ LATER = Figure(
                                  replace(PUBLIC, dead=DEAD + CLOSED[:1]), proxy=True, swallow=True,
                                  closed=CLOSED[:1]))))
 
-FIGURES = (FIRST_BYTE, WHOLE_FILE, IN_BAND_FIGURE, LATER)
+FIGURES = (FIRST_BYTE, MIXED, WHOLE_FILE, IN_BAND_FIGURE, LATER)

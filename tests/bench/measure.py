@@ -121,14 +121,6 @@ class Bench:
 class BenchStage(Stage):
     """A scene in which not everybody has the plugin."""
 
-    def set_up(self, plugin=True):
-        self.plugin = plugin
-        accounts = super().set_up(plugin)
-        if not plugin:
-            for account in accounts:  # libpurple's first file would wait 2 s for a router that maps ports
-                account.client.tell("pref", "/purple/network/map_ports", "bool", 0)
-        return accounts
-
     def _build_homes(self):
         super()._build_homes()
         closed = self.scene.closed
@@ -139,7 +131,7 @@ class BenchStage(Stage):
 
     def check_way(self, a, b):
         """Asserts that the plugin has taken the route that the scene is for."""
-        if self.plugin:
+        if self.with_plugin:
             self.check_route(a, b)
 
 

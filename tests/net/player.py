@@ -14,10 +14,9 @@ import tempfile
 import internet
 import runner
 from case import KIB, MIB, Lab
-from scenes import BY_NAME
+from scenes import BY_NAME, DIRECTIONS
 from stage import Stage
 
-DIRECTIONS = ("a to b", "b to a")
 IN_BAND_SIZE = 64 * KIB  # through the server it takes its time
 RESULT = "\x1e"
 
@@ -73,8 +72,9 @@ class Table:
             nonlocal first_byte
             a, b = stage.set_up()
             sender, receiver = (a, b) if direction == DIRECTIONS[0] else (b, a)
-            stage.deliver(sender, receiver, stage.file("file.bin", IN_BAND_SIZE if scene.route == "in-band" else MIB))
-            stage.check_route(a, b)
+            route = scene.route_of(direction)
+            stage.deliver(sender, receiver, stage.file("file.bin", IN_BAND_SIZE if route == "in-band" else MIB))
+            stage.check_route(a, b, route)
             stage.check_capture()
             first_byte = stage.first_byte(receiver)
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import internet
 import prosody
 import runner
-from player import DIRECTIONS, Player
-from scenes import BY_NAME, REFERENCE, SCENES
+from player import Player
+from scenes import BY_NAME, DIRECTIONS, REFERENCE, SCENES
 
 TOOLS = ("ip", "nft", "nsenter", "unshare", "miniupnpd")
 PLAYERS = 2
@@ -129,7 +129,7 @@ def run_rows(rows, players, tally):
         for scene, direction in rows:
             outcome = results.of(scene, direction)
             print(outcome.told, end="")
-            tally.add("%s -> %s" % (name_of(scene, direction), scene.route), outcome.result,
+            tally.add("%s -> %s" % (name_of(scene, direction), scene.route_of(direction)), outcome.result,
                       time.monotonic() - outcome.took, note(results, scene, direction))
     finally:
         results.abandon()
@@ -177,7 +177,7 @@ def main():
             if not options.only or re.search(options.only, name_of(scene, direction))]
     runner.end_tidily_when_interrupted()
     if options.list:
-        print("\n".join("%-66s %s" % (name_of(*row), row[0].route) for row in rows))
+        print("\n".join("%-66s %s" % (name_of(*row), row[0].route_of(row[1])) for row in rows))
         return
     reason = why_not()
     if reason:

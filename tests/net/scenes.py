@@ -20,6 +20,7 @@ class Home:
     delay: int = DELAY_MS  # milliseconds to the core, each way
 
 
+DIRECTIONS = ("a to b", "b to a")
 # Where b is, if not in a home of its own.
 SAME_HOME = "a's home"
 SAME_MACHINE = "a's machine"
@@ -40,8 +41,13 @@ class Scene:
     cut: bool = False  # connections between homes break with the first data
     limits: str = ""  # how much a client may send to the server, as Prosody takes it: "10kb/s"
     a_pref: tuple = ()  # a preference of a's plugin
+    stock: str = ""  # who has libpurple alone, without the plugin: "a" or "b"
+    back: str = ""  # the route of a file from b to a, if it is another one
     like: str = ""  # the first byte is not later than in this scene ...
     within: float = 0.5  # ... by more than so many seconds
+
+    def route_of(self, direction):
+        return self.back if self.back and direction == DIRECTIONS[1] else self.route
 
 
 # What a machine with a virtual machine, a container and a VPN has.
@@ -88,6 +94,19 @@ SCENES = (
     Scene("same machine", "direct", NAT, SAME_MACHINE, proxy=True),
     Scene("same home behind NAT", "direct", NAT, SAME_HOME, proxy=True),
     Scene("the connection dies between nomination and data", "in-band", cut=True),
+    # With libpurple alone at one end only the sender's addresses, ports and proxies are dialled.
+    Scene("b without the plugin, a behind NAT, proxy", "proxy", NAT, proxy=True, stock="b", back="direct to b"),
+    Scene("a without the plugin behind NAT, proxy", "proxy", NAT, proxy=True, stock="a", back="direct to b"),
+    Scene("b without the plugin, a behind NAT, UPnP", "assisted to a", Home(nat=True, mapping="upnp"), stock="b",
+          back="direct to b"),
+    Scene("b without the plugin, a behind NAT, no proxy, swallowed", "in-band", NAT, swallow=True, stock="b",
+          back="direct to b"),
+    Scene("a without the plugin behind NAT, no proxy, swallowed", "in-band", NAT, swallow=True, stock="a",
+          back="direct to b"),
+    Scene("b without the plugin, both behind NAT, proxy, swallowed", "proxy", NAT, NAT, proxy=True, swallow=True,
+          stock="b"),
+    Scene("b without the plugin, both public, private addresses swallowed", "direct", Home(dead=DEAD), Home(dead=DEAD),
+          proxy=True, swallow=True, stock="b"),
 )
 BY_NAME = {scene.name: scene for scene in SCENES}
 REFERENCE = "both public"
