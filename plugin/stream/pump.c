@@ -55,6 +55,7 @@ struct _BsPump {
     gint64 last_progress;
 
     gboolean peer_closed;
+    gboolean peer_reset;
     gsize discarded;
 };
 
@@ -221,6 +222,7 @@ peer_ready(gpointer data, gint fd, PurpleInputCondition condition)
     }
     unwatch(pump);
     pump->peer_closed = TRUE;
+    pump->peer_reset = count < 0;
     /* The end alone may be that of the peer's half: whether it still takes bytes shows when some are sent. */
     if (count < 0 && pump->state == PUMP_RUNNING) {
         GError *error = NULL;
@@ -391,6 +393,12 @@ gboolean
 bs_pump_peer_closed(const BsPump *pump)
 {
     return pump->peer_closed;
+}
+
+gboolean
+bs_pump_peer_reset(const BsPump *pump)
+{
+    return pump->peer_reset;
 }
 
 void
