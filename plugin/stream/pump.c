@@ -466,6 +466,12 @@ bs_pump_peer_closed(const BsPump *pump)
     return pump->peer.closed;
 }
 
+gboolean
+bs_pump_peer_reset(const BsPump *pump)
+{
+    return pump->broken != 0;
+}
+
 void
 bs_pump_free(BsPump *pump)
 {

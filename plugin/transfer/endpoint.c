@@ -290,7 +290,10 @@ receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
     for (guint i = 0; from != NULL && i < endpoint->transfers->len; i++) {
         BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 
-        if (bs_jid_equal(bs_transfer_peer(transfer), from) && take_stanza(transfer, stanza))
+        if (!bs_jid_equal(bs_transfer_peer(transfer), from))
+            continue;
+        bs_transfer_heard(transfer);
+        if (take_stanza(transfer, stanza))
             return TRUE;
     }
     return bs_ended_receive(endpoint->ended, endpoint->link, stanza);

@@ -208,11 +208,15 @@ end_unconfirmed(BsTransfer *transfer)
         bs_transfer_lose(transfer);
 }
 
-/* Closed with bytes still on their way: they are lost, whatever the pump has sent. */
+/* Closed with bytes still on their way: they are lost, whatever the pump has sent. Those that the peer's
+ * kernel had, but nobody took from there, are as well; where the peer has another way to say so, it is heard
+ * first. */
 static gboolean
 is_broken(const BsTransfer *transfer)
 {
-    return !transfer->received && bs_pump_peer_closed(transfer->pump) && !bs_transfer_flushed(transfer);
+    if (transfer->received || !bs_pump_peer_closed(transfer->pump))
+        return FALSE;
+    return !bs_transfer_flushed(transfer) || (transfer->session_over && bs_pump_peer_reset(transfer->pump));
 }
 
 /* Once a tick, until the peer's word on the file has come. A peer that has closed its end, as Dino does,

@@ -135,9 +135,17 @@ si_take_stanza(BsTransfer *transfer, const xmlnode *stanza)
     BsIbbKind kind;
     const xmlnode *element = bs_ibb_element(stanza, &kind);
 
-    if (element == NULL || kind != BS_IBB_OPEN || !transfer->incoming ||
-        transfer->state != TRANSFER_CONNECTING || !(transfer->si->methods & 1u << BS_SI_IN_BAND) ||
+    if (element == NULL || transfer->state != TRANSFER_CONNECTING ||
         g_strcmp0(bs_ibb_sid(element), transfer->si->sid) != 0)
+        return FALSE;
+    if (kind == BS_IBB_CLOSE) {
+        /* Before there is a stream: libpurple does so when its user cancels. */
+        if (strcmp(stanza->name, "iq") == 0)
+            bs_iq_reply_result(bs_endpoint_link(transfer->endpoint), stanza, NULL);
+        bs_transfer_finish(transfer, BS_END_CANCELLED, NULL);
+        return TRUE;
+    }
+    if (kind != BS_IBB_OPEN || !transfer->incoming || !(transfer->si->methods & 1u << BS_SI_IN_BAND))
         return FALSE;
     bs_log(transfer->id, "the peer goes in-band");
     try(transfer, BS_SI_IN_BAND);
@@ -290,6 +298,9 @@ bs_transfer_new_from_si(BsEndpoint *endpoint, const char *own_jid, const xmlnode
 
     transfer->si = new_negotiation(bs_jingle_attrib(iq, "from"), si->sid, si->methods);
     transfer->si->offer = xmlnode_copy(iq);
+    /* Smack and QXmpp leave the size out where it is 0; others must name it (XEP-0096, 3). */
+    if (transfer->offer->size == BS_SIZE_UNKNOWN)
+        transfer->offer->size = 0;
     transfer->si->multiple = si->multiple;
     bs_si_free(si);
     bs_transfer_log_offer(transfer, "offered by stream initiation by");

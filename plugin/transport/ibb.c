@@ -353,6 +353,9 @@ ibb_take_description(BsTransport *transport, const xmlnode *description)
         return BS_TRANSPORT_BAD;
     if (ibb->described && strcmp(sid, ibb->sid) != 0)
         return BS_TRANSPORT_BAD;
+    /* Byte by byte, our own server would throttle us. */
+    if (ibb->context.initiator && size < BLOCK_SIZE_MIN)
+        return BS_TRANSPORT_UNSUPPORTED;
     g_free(ibb->sid);
     ibb->sid = g_strdup(sid);
     ibb->block_size = MIN(ibb->block_size, size);

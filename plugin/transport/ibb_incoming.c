@@ -10,6 +10,8 @@
 
 /* More than a peer of our own kind ever has on its way. */
 #define WAITING_MAX (1024 * 1024)
+/* ... and in how many blocks, which may be tiny. */
+#define UNANSWERED_MAX 2048
 
 /* How many blocks are known by the ids of their stanzas: a server that resumes a connection may deliver some
  * of the latest twice (XEP-0198). */
@@ -168,7 +170,8 @@ bs_ibb_incoming_take(BsIbbIncoming *incoming, const xmlnode *stanza, const xmlno
     bytes = bs_ibb_bytes(element, incoming->block_size);
     if (bytes == NULL)
         return BS_IBB_BAD_BLOCK;
-    if (incoming->waiting->len + bytes->len > WAITING_MAX)
+    if (incoming->waiting->len + bytes->len > WAITING_MAX ||
+        g_queue_get_length(&incoming->unanswered) >= UNANSWERED_MAX)
         return BS_IBB_OVERFLOW;
     remember(incoming, id);
     g_byte_array_append(incoming->waiting, bytes->data, bytes->len);

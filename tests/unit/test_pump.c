@@ -777,6 +777,7 @@ START_TEST(test_end_of_sending)
     ck_assert(!bs_pump_peer_closed(sending.pump));
     close(fds[1]);
     wait_until(bs_pump_peer_closed, sending.pump, "peer closed");
+    ck_assert(!bs_pump_peer_reset(sending.pump));
     ck_assert(bs_pump_flushed(sending.pump));
     ck_assert_uint_eq(sending.ends, 1);
     clear(&sending);
@@ -813,6 +814,7 @@ START_TEST(test_reset_after_the_end_is_no_error)
     wait_until(bs_pump_flushed, sending.pump, "flushed");
     reset(fds[1]);
     wait_until(bs_pump_peer_closed, sending.pump, "peer closed");
+    ck_assert(bs_pump_peer_reset(sending.pump));
     ck_assert_uint_eq(sending.ends, 1);
     ck_assert(!sending.failed);
     ck_assert(bs_pump_flushed(sending.pump));

@@ -21,7 +21,7 @@
 #define HOST "<streamhost jid='%s' host='%s' port='%u'/>"
 #define USED QUERY_WITH("<streamhost-used jid='%s'/>")
 #define QUERY_WITH(inside) "<query xmlns='" BS_NS_BYTESTREAMS "' sid='" SI_SID "'>" inside "</query>"
-#define BAD_PORT 1
+#define BAD_PORT 1u
 
 static SiEnd *const alice = &si_ends[0];
 static SiEnd *const bob = &si_ends[1];

@@ -1,0 +1,121 @@
+/* The clients that speak stream initiation, as side b of a pair: what each writes, in which order it tries,
+ * and where it gives up; known from their sources. SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_TEST_SI_PEERS_H
+#define BS_TEST_SI_PEERS_H
+
+#include "pair.h"
+
+/* How many bytes the peer's file has, and ours. */
+#define SI_FILE_LENGTH 20000
+
+/* A client: XML in which {words} are filled in, and what it does. */
+typedef struct {
+    const char *name;
+    const char *offer;       /* <si/>: {sid}, {hash}, {options} */
+    const char *option;      /* in it: {label}, {method} */
+    gboolean in_band_first;  /* the order of the options */
+    gboolean hashes;         /* it offers the file's MD5 */
+    const char *answer;      /* <si/>: {method}, {methods}, {file} */
+    gboolean multiple;       /* the answer has all methods (si-multiple) */
+    const char *whole;       /* {file} when it wants all of it */
+    const char *part;        /* ... and when it wants a part: {offset}, {length}; NULL: it never does */
+    const char *declined;    /* <error/>: its user does not want the file */
+    const char *query;       /* <query/>: {sid}, {hosts}, {fast} */
+    const char *used;        /* <query/>: {sid}, {jid} */
+    const char *no_way_type; /* the IQ's type when it reached no streamhost ... */
+    const char *no_way;      /* ... and its <error/> */
+    const char *bound;       /* BND.ADDR when it lets somebody in; NULL: what was asked for */
+    gboolean fast;           /* Psi's mode, in which both offer streamhosts */
+    gboolean falls_back;     /* goes in-band, without a word, where SOCKS5 found no way */
+    const char *not_opened;  /* <error/> for an in-band stream that it does not expect any more */
+    const char *open;        /* <open/>: {sid} */
+    guint block;             /* bytes in its blocks ... */
+    guint window;            /* ... and how many it sends before an answer has come */
+    gboolean answers_close;  /* of an in-band stream */
+} SiClient;
+
+#define SI_CLIENT_COUNT 6
+extern const SiClient si_clients[SI_CLIENT_COUNT];
+
+/* A client in the course of one transfer. Each wait of its functions ends the test if nothing comes. */
+typedef struct {
+    const SiClient *client;
+    Pair *pair;
+    GHashTable *taken; /* of the inbox: xmlnode */
+    char *sid;         /* the stream's */
+    gboolean offers;   /* the file is the peer's */
+    gboolean lies;     /* about the hash */
+    guint16 seq;       /* of the next block in-band */
+    int listening;     /* -1: not; otherwise at ... */
+    char *address;
+    guint16 port;
+    int fd; /* the connection, -1: none yet */
+} SiPeer;
+
+SiPeer *si_peer_new(Pair *pair, const SiClient *client);
+void si_peer_free(SiPeer *peer);
+
+/* The first stanza in the inbox that was not taken yet, of this type and, unless that is NULL, with a child
+ * of that name; after waiting for it. The inbox owns it. */
+const xmlnode *si_peer_take(SiPeer *peer, const char *type, const char *element);
+
+/* How many requests have come that were not taken. */
+guint si_peer_not_taken(const SiPeer *peer);
+
+/* Sends a request, and an answer to one. */
+void si_peer_ask(SiPeer *peer, const char *payload);
+void si_peer_answer(SiPeer *peer, const xmlnode *request, const char *type, const char *payload);
+
+/* Offers its file with these methods: bit set of 1 << BsSiMethod. */
+void si_peer_offer(SiPeer *peer, guint methods);
+
+/* Takes the answer to it and checks that each client would read the same there: the method. */
+guint si_peer_take_agreement(SiPeer *peer);
+
+/* Takes our offer, as clients read it. */
+const xmlnode *si_peer_take_offer(SiPeer *peer);
+
+/* Accepts `offer` with one of `methods`, or with all of them in order if it can; and the bytes from `offset`
+ * on, `length` of them if that is not 0. */
+void si_peer_accept(SiPeer *peer, const xmlnode *offer, guint methods, guint64 offset, guint64 length);
+
+/* Its own streamhosts, to be told in a request. */
+typedef enum {
+    SI_HOST_LIVE,
+    SI_HOST_DEAD, /* nobody listens there */
+    SI_HOST_DEAD_THEN_LIVE,
+} SiHosts;
+void si_peer_tell_hosts(SiPeer *peer, SiHosts hosts);
+
+/* Lets the next connection in, with the SOCKS5 handshake; and that in two steps. */
+void si_peer_let_in(SiPeer *peer);
+void si_peer_hear_request(SiPeer *peer);
+void si_peer_grant_request(SiPeer *peer);
+
+/* Waits until somebody has connected, and does nothing more. */
+void si_peer_accept_connection(SiPeer *peer);
+
+/* Dials one of our streamhosts in `request` and says so; or says that it could reach none. */
+void si_peer_dial(SiPeer *peer, const xmlnode *request);
+void si_peer_say_no_way(SiPeer *peer, const xmlnode *request);
+
+/* `stanza` says that the streamhost of `jid` is used. */
+void si_check_used(const xmlnode *stanza, const char *jid);
+
+/* `length` bytes of the test file from `offset` on, over the connection. */
+void si_peer_send_bytes(SiPeer *peer, guint64 offset, guint64 length);
+void si_peer_receive_bytes(SiPeer *peer, guint64 offset, guint64 length);
+
+/* Waits until the other side has ended the connection. */
+void si_peer_wait_for_end(SiPeer *peer);
+
+/* The in-band stream, as its sender: opens it, sends `length` bytes from `offset` on, closes it; and as the
+ * receiver of ours. */
+void si_peer_open(SiPeer *peer);
+void si_peer_send_blocks(SiPeer *peer, guint64 offset, guint64 length);
+void si_peer_close(SiPeer *peer);
+void si_peer_take_open(SiPeer *peer);
+void si_peer_take_blocks(SiPeer *peer, guint64 offset, guint64 length);
+void si_peer_take_close(SiPeer *peer);
+
+#endif

@@ -1,0 +1,428 @@
+/* Files from clients that speak stream initiation: one script, run against each of them.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pair.h"
+#include "purple_env.h"
+#include "script_bytes.h"
+#include "si_peers.h"
+#include "socks5/listener.h"
+#include "transfer/stream_initiation.h"
+
+#define BOTH (1u << BS_SI_BYTESTREAMS | 1u << BS_SI_IN_BAND)
+#define ONLY_IN_BAND (1u << BS_SI_IN_BAND)
+
+static Pair *pair;
+static SiPeer *peer;
+
+static void
+setup(void)
+{
+    /* What alice waits for at the end is not what is tested here. */
+    bs_test_hurry(5);
+    pair = pair_new_scripted();
+}
+
+static void
+teardown(void)
+{
+    si_peer_free(peer);
+    peer = NULL;
+    pair_free(pair);
+    bs_test_hurry(1);
+    ck_assert_uint_eq(bs_listener_port(), 0);
+}
+
+/* The client of that number offers its file, and alice accepts. */
+static void
+begin(int number, guint methods)
+{
+    peer = si_peer_new(pair, &si_clients[number]);
+    si_peer_offer(peer, methods);
+    ck_assert_uint_eq(si_peer_take_agreement(peer),
+                      methods & 1u << BS_SI_BYTESTREAMS ? BS_SI_BYTESTREAMS : BS_SI_IN_BAND);
+}
+
+/* In the fast mode alice offers streamhosts as well; the peer reaches none of them. */
+static void
+refuse_alices_hosts(void)
+{
+    if (peer->client->fast)
+        si_peer_say_no_way(peer, si_peer_take(peer, "set", "query"));
+}
+
+/* Alice is connected to the peer's machine, and knows that it is this connection. */
+static void
+connect_to_peer(SiHosts hosts)
+{
+    si_peer_tell_hosts(peer, hosts);
+    si_peer_let_in(peer);
+    si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+    refuse_alices_hosts();
+    if (peer->client->fast)
+        script_send_bytes(peer->fd, "\r", 1);
+}
+
+static void
+check_end(BsEndReason reason)
+{
+    ck_assert(pair_settle(pair));
+    ck_assert_uint_eq(pair->a.ended, 1);
+    ck_assert_int_eq(pair->a.reason, reason);
+    ck_assert(pair->a.named != pair->a.discarded);
+    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+}
+
+static void
+check_arrived(gboolean in_band)
+{
+    check_end(peer->client->hashes ? BS_END_DELIVERED : BS_END_UNVERIFIED);
+    ck_assert(pair_has_whole_file(&pair->a, SI_FILE_LENGTH));
+    ck_assert_uint_eq(pair->a.started, 1);
+    ck_assert(pair->a.route.in_band == in_band);
+}
+
+static void
+check_lost(BsEndReason reason)
+{
+    check_end(reason);
+    ck_assert(pair->a.discarded);
+}
+
+static void
+send_all_in_band(void)
+{
+    si_peer_open(peer);
+    si_peer_send_blocks(peer, 0, SI_FILE_LENGTH);
+    si_peer_close(peer);
+    check_arrived(TRUE);
+}
+
+START_TEST(directly)
+{
+    begin(_i, BOTH);
+    connect_to_peer(SI_HOST_LIVE);
+    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+    check_arrived(FALSE);
+    si_peer_wait_for_end(peer);
+}
+END_TEST
+
+START_TEST(directly_past_a_dead_streamhost)
+{
+    begin(_i, BOTH);
+    connect_to_peer(SI_HOST_DEAD_THEN_LIVE);
+    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+    shutdown(peer->fd, SHUT_WR);
+    check_arrived(FALSE);
+}
+END_TEST
+
+START_TEST(over_our_streamhost_in_the_fast_mode)
+{
+    begin(_i, BOTH);
+    si_peer_tell_hosts(peer, SI_HOST_DEAD);
+    if (peer->client->fast) {
+        si_peer_dial(peer, si_peer_take(peer, "set", "query"));
+        si_peer_take(peer, "error", NULL);
+        script_send_bytes(peer->fd, "\r", 1);
+        si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+        check_arrived(FALSE);
+    } else {
+        si_peer_take(peer, "error", NULL);
+        ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+        ck_assert_uint_eq(bs_listener_port(), 0);
+    }
+}
+END_TEST
+
+/* The client of that number is about to fail with SOCKS5. Timers keep the pace at which they are set. */
+static void
+begin_in_vain(int number)
+{
+    begin(number, BOTH);
+    if (!peer->client->falls_back)
+        bs_test_hurry(100);
+}
+
+/* What the peer does when alice has told it that she reached no streamhost. */
+static void
+go_on_without_socks5(void)
+{
+    si_peer_take(peer, "error", NULL);
+    refuse_alices_hosts();
+    if (peer->client->falls_back)
+        send_all_in_band();
+    else
+        check_lost(BS_END_NO_ROUTE);
+}
+
+START_TEST(in_band_when_the_connection_is_refused)
+{
+    begin_in_vain(_i);
+    si_peer_tell_hosts(peer, SI_HOST_DEAD);
+    go_on_without_socks5();
+}
+END_TEST
+
+START_TEST(in_band_when_socks5_refuses)
+{
+    begin_in_vain(_i);
+    si_peer_tell_hosts(peer, SI_HOST_LIVE);
+    si_peer_accept_connection(peer);
+    script_send_bytes(peer->fd, "\x05\xff", 2);
+    go_on_without_socks5();
+}
+END_TEST
+
+START_TEST(in_band_when_the_streamhost_is_silent)
+{
+    begin_in_vain(_i);
+    si_peer_tell_hosts(peer, SI_HOST_LIVE);
+    si_peer_accept_connection(peer);
+    go_on_without_socks5();
+}
+END_TEST
+
+/* The peer has found no address of its own. */
+START_TEST(in_band_without_any_streamhosts)
+{
+    begin(_i, BOTH);
+    if (peer->client->falls_back)
+        send_all_in_band();
+}
+END_TEST
+
+START_TEST(in_band_where_nothing_else_is_offered)
+{
+    begin(_i, ONLY_IN_BAND);
+    send_all_in_band();
+}
+END_TEST
+
+START_TEST(a_wrong_hash_is_noticed)
+{
+    peer = si_peer_new(pair, &si_clients[_i]);
+    peer->lies = TRUE;
+    si_peer_offer(peer, BOTH);
+    si_peer_take_agreement(peer);
+    connect_to_peer(SI_HOST_LIVE);
+    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+    if (peer->client->hashes)
+        check_lost(BS_END_DAMAGED);
+    else
+        check_arrived(FALSE);
+}
+END_TEST
+
+START_TEST(a_truncated_stream_is_noticed)
+{
+    begin(_i, BOTH);
+    connect_to_peer(SI_HOST_LIVE);
+    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH - 1);
+    shutdown(peer->fd, SHUT_RDWR);
+    check_lost(BS_END_CONNECTION_LOST);
+}
+END_TEST
+
+START_TEST(a_truncated_in_band_stream_is_noticed)
+{
+    begin(_i, ONLY_IN_BAND);
+    si_peer_open(peer);
+    si_peer_send_blocks(peer, 0, SI_FILE_LENGTH - 1);
+    si_peer_close(peer);
+    check_lost(BS_END_CONNECTION_LOST);
+}
+END_TEST
+
+START_TEST(too_many_bytes_are_noticed)
+{
+    begin(_i, BOTH);
+    connect_to_peer(SI_HOST_LIVE);
+    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH + 1);
+    check_lost(BS_END_WRONG_SIZE);
+}
+END_TEST
+
+START_TEST(a_peer_that_says_nothing_after_its_offer_is_given_up)
+{
+    bs_test_hurry(1000);
+    begin(_i, _i % 2 == 0 ? BOTH : ONLY_IN_BAND);
+    check_lost(BS_END_NO_ROUTE);
+}
+END_TEST
+
+START_TEST(a_connection_without_bytes_is_given_up)
+{
+    begin(_i, BOTH);
+    si_peer_tell_hosts(peer, SI_HOST_LIVE);
+    si_peer_hear_request(peer);
+    if (peer->client->fast) {
+        si_peer_grant_request(peer);
+        si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+        refuse_alices_hosts();
+        bs_test_run_for(50);
+        bs_test_hurry(1000);
+        script_send_bytes(peer->fd, "\r", 1);
+    } else {
+        bs_test_hurry(1000);
+        si_peer_grant_request(peer);
+        si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+    }
+    check_lost(BS_END_CONNECTION_LOST);
+}
+END_TEST
+
+/* In the fast mode alice cannot know which connection it is before the peer says so. */
+START_TEST(a_connection_that_is_never_chosen_is_given_up)
+{
+    begin(_i, BOTH);
+    if (!peer->client->fast)
+        return;
+    bs_test_hurry(30);
+    si_peer_tell_hosts(peer, SI_HOST_LIVE);
+    si_peer_let_in(peer);
+    si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+    refuse_alices_hosts();
+    check_lost(BS_END_NO_ROUTE);
+}
+END_TEST
+
+START_TEST(an_in_band_stream_without_blocks_is_given_up)
+{
+    begin(_i, ONLY_IN_BAND);
+    bs_test_hurry(1000);
+    si_peer_open(peer);
+    check_lost(BS_END_CONNECTION_LOST);
+}
+END_TEST
+
+START_TEST(our_user_declines)
+{
+    pair->a.user = USER_DECLINES;
+    peer = si_peer_new(pair, &si_clients[_i]);
+    si_peer_offer(peer, BOTH);
+    ck_assert_ptr_nonnull(xmlnode_get_child(si_peer_take(peer, "error", "error"), "error/forbidden"));
+    ck_assert(pair_settle(pair));
+    ck_assert_uint_eq(pair->a.ended, 0);
+    ck_assert_uint_eq(bs_listener_port(), 0);
+}
+END_TEST
+
+static void
+cancel(void)
+{
+    ck_assert_ptr_nonnull(pair->a.transfer);
+    bs_transfer_cancel(pair->a.transfer);
+    pair->a.transfer = NULL;
+    ck_assert(pair_settle(pair));
+    ck_assert_uint_eq(pair->a.ended, 0);
+}
+
+START_TEST(our_user_cancels_before_there_is_a_connection)
+{
+    begin(_i, BOTH);
+    cancel();
+    si_peer_tell_hosts(peer, SI_HOST_LIVE);
+    si_peer_take(peer, "error", NULL);
+    ck_assert_uint_eq(pair->unclaimed, 0);
+    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+}
+END_TEST
+
+START_TEST(our_user_cancels_while_bytes_move)
+{
+    begin(_i, BOTH);
+    connect_to_peer(SI_HOST_LIVE);
+    si_peer_send_bytes(peer, 0, 1000);
+    bs_test_run_for(50);
+    cancel();
+    si_peer_wait_for_end(peer);
+    ck_assert(pair->a.discarded);
+}
+END_TEST
+
+START_TEST(our_user_cancels_in_band)
+{
+    begin(_i, ONLY_IN_BAND);
+    si_peer_open(peer);
+    si_peer_send_blocks(peer, 0, peer->client->block);
+    cancel();
+    si_peer_take_close(peer);
+    ck_assert(pair->a.discarded);
+    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+}
+END_TEST
+
+static void
+add_case(Suite *suite, const char *name, const TTest *const *tests, guint count)
+{
+    TCase *tcase = tcase_create(name);
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    for (guint i = 0; i < count; i++)
+        tcase_add_loop_test(tcase, tests[i], 0, SI_CLIENT_COUNT);
+    suite_add_tcase(suite, tcase);
+}
+
+static void
+add_cases(Suite *suite)
+{
+    const TTest *const direct[] = {
+        directly,
+        directly_past_a_dead_streamhost,
+        over_our_streamhost_in_the_fast_mode,
+        a_wrong_hash_is_noticed,
+        a_truncated_stream_is_noticed,
+        too_many_bytes_are_noticed,
+    };
+    const TTest *const in_band[] = {
+        in_band_without_any_streamhosts,
+        in_band_where_nothing_else_is_offered,
+        a_truncated_in_band_stream_is_noticed,
+        an_in_band_stream_without_blocks_is_given_up,
+        our_user_cancels_in_band,
+    };
+    const TTest *const from_socks5_to_in_band[] = {
+        in_band_when_the_connection_is_refused,
+        in_band_when_socks5_refuses,
+        in_band_when_the_streamhost_is_silent,
+    };
+    const TTest *const silent[] = {
+        a_peer_that_says_nothing_after_its_offer_is_given_up,
+        a_connection_without_bytes_is_given_up,
+        a_connection_that_is_never_chosen_is_given_up,
+    };
+    const TTest *const cancelled[] = {
+        our_user_declines,
+        our_user_cancels_before_there_is_a_connection,
+        our_user_cancels_while_bytes_move,
+    };
+
+    add_case(suite, "direct", direct, G_N_ELEMENTS(direct));
+    add_case(suite, "in_band", in_band, G_N_ELEMENTS(in_band));
+    add_case(suite, "from_socks5_to_in_band", from_socks5_to_in_band, G_N_ELEMENTS(from_socks5_to_in_band));
+    add_case(suite, "silent", silent, G_N_ELEMENTS(silent));
+    add_case(suite, "cancelled", cancelled, G_N_ELEMENTS(cancelled));
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("si_incoming");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    add_cases(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    bs_test_purple_start();
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    bs_test_purple_stop();
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
