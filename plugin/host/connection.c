@@ -6,6 +6,7 @@
 
 #include "host/disclosure.h"
 #include "log.h"
+#include "preferences.h"
 #include "stanza/jid.h"
 
 #define PROTOCOL "prpl-jabber"
@@ -63,6 +64,7 @@ connection_new(PurpleConnection *gc)
         bs_endpoint_new(connection->link, connection->account, &endpoint_events, connection);
     bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
+    bs_endpoint_set_hashing(connection->endpoint, bs_preferences_hashes_files);
     return connection;
 }
 

@@ -30,6 +30,10 @@ void bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies);
 /* From now on transfers ask `policy` what their peers may learn; before, everybody is told our addresses. */
 void bs_endpoint_set_disclosure(BsEndpoint *endpoint, BsDisclosurePolicy policy);
 
+/* Whether files that come in are hashed and verified; without a policy they are. */
+typedef gboolean (*BsHashingPolicy)(void);
+void bs_endpoint_set_hashing(BsEndpoint *endpoint, BsHashingPolicy policy);
+
 /* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
  * the endpoint. NULL is allowed. */
 void bs_endpoint_free(BsEndpoint *endpoint);

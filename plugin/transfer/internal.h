@@ -147,6 +147,7 @@ BsIqLink *bs_endpoint_link(BsEndpoint *endpoint);
 PurpleAccount *bs_endpoint_account(BsEndpoint *endpoint);
 BsProxies *bs_endpoint_proxies(BsEndpoint *endpoint);
 BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
+gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
  */

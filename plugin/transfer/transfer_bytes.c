@@ -28,8 +28,12 @@ strongest(guint hashes)
 /* What to compute of a file that comes in: what can be compared. A sender that says nothing of hashes may
  * still send one when all is over: Conversations does, with one of these two. */
 static guint
-hashes_to_compute(const BsFileOffer *offer)
+hashes_to_compute(const BsTransfer *transfer)
 {
+    const BsFileOffer *offer = transfer->offer;
+
+    if (!bs_endpoint_hashes_files(transfer->endpoint))
+        return 0;
     if (offer->hashes != 0)
         return strongest(offer->hashes);
     if (offer->hashes_promised != 0)
@@ -268,7 +272,7 @@ pump_done(BsPump *pump, const GError *error, gpointer data)
     bs_log(transfer->id, "all %" G_GUINT64_FORMAT " bytes %s", bs_pump_moved(pump),
            transfer->incoming ? "received" : "sent");
     if (transfer->incoming)
-        bs_transfer_verify(transfer, FALSE);
+        bs_transfer_verify(transfer, !bs_endpoint_hashes_files(transfer->endpoint));
     else
         all_sent(transfer);
 }
@@ -299,8 +303,8 @@ start_receiving(BsTransfer *transfer, int fd)
 {
     guint64 length = MIN(transfer->offer->range_length, transfer->offer->size);
 
-    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, length,
-                                     hashes_to_compute(transfer->offer), &pump_events, transfer);
+    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, length, hashes_to_compute(transfer),
+                                     &pump_events, transfer);
 }
 
 /* Over a new connection the bytes begin with the first one that was asked for, whatever has moved before. */
