@@ -286,6 +286,32 @@ do_state(char **fields)
     return TRUE;
 }
 
+/* What passes between two calls of poll() is spent in callbacks: the longest time, in microseconds. */
+static gint64 longest_hold;
+
+static gint
+watched_poll(GPollFD *fds, guint count, gint timeout)
+{
+    static gint64 woke;
+    gint ready;
+
+    if (woke != 0)
+        longest_hold = MAX(longest_hold, g_get_monotonic_time() - woke);
+    ready = g_poll(fds, count, timeout);
+    woke = g_get_monotonic_time();
+    return ready;
+}
+
+/* held TOKEN: how long the event loop was held at most since this was last asked; answered by the event
+ * "held" */
+static gboolean
+do_held(char **fields)
+{
+    report("held", "token", fields[0], "#us", report_number(longest_hold), NULL);
+    longest_hold = 0;
+    return TRUE;
+}
+
 static gboolean
 do_quit(char **fields)
 {
@@ -300,7 +326,7 @@ static const Command commands[] = {
     {"send", 3, do_send},       {"can-send", 2, do_can_send}, {"contact-has", 3, do_contact_has},
     {"always", 1, do_always},   {"answer", 2, do_answer},     {"cancel", 1, do_cancel},
     {"pref", 3, do_pref},       {"proxy", 4, do_proxy},       {"state", 1, do_state},
-    {"say", 3, do_say},         {"quit", 0, do_quit},
+    {"say", 3, do_say},         {"held", 1, do_held},         {"quit", 0, do_quit},
 };
 
 static void
@@ -447,6 +473,7 @@ main(int argc, char **argv)
     own_io = argc == 3;
     input = g_string_new(NULL);
     loop = g_main_loop_new(NULL, FALSE);
+    g_main_context_set_poll_func(NULL, watched_poll);
     start_purple(argv[1]);
     watch = purple_input_add(STDIN_FILENO, PURPLE_INPUT_READ, input_ready, NULL);
     report("ready", NULL);
