@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client_report.h"
@@ -288,17 +289,31 @@ do_state(char **fields)
 
 /* What passes between two calls of poll() is spent in callbacks: the longest time, in microseconds. */
 static gint64 longest_hold;
+static gint64 longest_hold_cpu; /* the same, of the processor's time */
+
+static gint64
+cpu_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
 
 static gint
 watched_poll(GPollFD *fds, guint count, gint timeout)
 {
     static gint64 woke;
+    static gint64 woke_cpu;
     gint ready;
 
-    if (woke != 0)
+    if (woke != 0) {
         longest_hold = MAX(longest_hold, g_get_monotonic_time() - woke);
+        longest_hold_cpu = MAX(longest_hold_cpu, cpu_time() - woke_cpu);
+    }
     ready = g_poll(fds, count, timeout);
     woke = g_get_monotonic_time();
+    woke_cpu = cpu_time();
     return ready;
 }
 
@@ -307,8 +322,9 @@ watched_poll(GPollFD *fds, guint count, gint timeout)
 static gboolean
 do_held(char **fields)
 {
-    report("held", "token", fields[0], "#us", report_number(longest_hold), NULL);
-    longest_hold = 0;
+    report("held", "token", fields[0], "#us", report_number(longest_hold), "#cpu_us",
+           report_number(longest_hold_cpu), NULL);
+    longest_hold = longest_hold_cpu = 0;
     return TRUE;
 }
 
