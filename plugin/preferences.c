@@ -8,6 +8,7 @@
 
 #define PREFERENCES "/plugins/core/bytestreams"
 #define TELL_ADDRESSES PREFERENCES "/tell_addresses"
+#define BENCH_SKIP_HASH PREFERENCES "/bench_skip_hash"
 
 /* The default is everyone: it is always the user's own act that tells his addresses, and only to the person
  * whom he sends a file or whose file he accepts. He expects that such a file arrives, and quickly, also with
@@ -28,6 +29,13 @@ bs_preferences_register(void)
     purple_prefs_add_none("/plugins/core");
     purple_prefs_add_none(PREFERENCES);
     purple_prefs_add_string(TELL_ADDRESSES, tell_addresses[BS_TELL_EVERYONE].value);
+    purple_prefs_add_bool(BENCH_SKIP_HASH, FALSE);
+}
+
+gboolean
+bs_preferences_hashes_files(void)
+{
+    return !purple_prefs_get_bool(BENCH_SKIP_HASH);
 }
 
 /* The list of preferences may have been edited by hand: what nobody knows is read in the most careful way. */

@@ -21,4 +21,8 @@ PurplePluginUiInfo *bs_preferences_page(void);
 
 BsTellAddresses bs_preferences_tell_addresses(void);
 
+/* FALSE if files are neither hashed nor verified: a preference on no page ("bench_skip_hash"), for measuring
+ * how fast they move. */
+gboolean bs_preferences_hashes_files(void);
+
 #endif

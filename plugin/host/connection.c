@@ -7,6 +7,7 @@
 #include "host/disclosure.h"
 #include "host/room.h"
 #include "log.h"
+#include "preferences.h"
 #include "stanza/jid.h"
 
 #define PROTOCOL "prpl-jabber"
@@ -65,6 +66,7 @@ connection_new(PurpleConnection *gc)
     bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
     bs_endpoint_set_own_jid_policy(connection->endpoint, bs_room_own_jid);
+    bs_endpoint_set_hashing(connection->endpoint, bs_preferences_hashes_files);
     return connection;
 }
 

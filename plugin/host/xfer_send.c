@@ -6,6 +6,7 @@
 
 #include "host/xfer_internal.h"
 #include "log.h"
+#include "preferences.h"
 #include "stream/disk_chores.h"
 
 /* Hashing a file of this size takes less than half a second. */
@@ -149,7 +150,7 @@ describe(BsXfer *self, guint64 size)
     offer->size = size;
     offer->media_type = media_type_of(path);
     offer->desc = g_strdup(self->xfer->message);
-    offer->hashes_promised = 1u << BS_HASH_SHA256;
+    offer->hashes_promised = bs_preferences_hashes_files() ? 1u << BS_HASH_SHA256 : 0;
     if (g_stat(path, &info) == 0)
         offer->date = info.st_mtime;
     return offer;

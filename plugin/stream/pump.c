@@ -12,100 +12,12 @@
 #endif
 
 #include "log.h"
-#include "stream/file_job.h"
-#include "stream/mover.h"
-#include "stream/peer_watch.h"
+#include "stream/pump_internal.h"
 #include "timer.h"
-#include "worker.h"
-
-/* What one call of the event loop may do at most. */
-#define TURN_BYTES (1024 * 1024)
-#define TURN_ROUNDS 256
-
-/* A watch on a fast connection is always ready, and a UI that draws at a lower priority would never get to
- * it: this often, the pump leaves the loop alone for a moment. */
-#define BREATH_EVERY_US (40 * 1000)
-#define BREATH_MS 1
-
-#define PROGRESS_EVERY_US (100 * 1000)
 
 /* Nothing moved for this long is a stall. */
 #define STALL_TICK_SECONDS 10
 #define STALL_TICKS 12
-
-typedef enum {
-    PUMP_RUNNING,
-    PUMP_ENDED, /* `done` was called; a sending pump may still wait for the peer's end */
-    PUMP_FREED, /* released when the last of its functions has returned */
-} PumpState;
-
-struct _BsPump {
-    char *id;
-    int fd; /* -1 once the connection is closed */
-    gboolean sends;
-    guint64 moved; /* as far as was told */
-    BsPumpEvents events;
-    gpointer data;
-
-    PumpState state;
-    guint calls; /* of our functions on the stack */
-
-    /* A file on the disk is moved by a worker; what only the event loop may touch, by a mover in its turns.
-     */
-    BsWorker *worker;
-    BsFileJob *job; /* the worker's, as are the socket and the digest */
-    gboolean worker_ended;
-    BsMover *mover;
-    guint watch;
-
-    guint kick; /* a timeout that continues the work */
-    guint stall_timer;
-    guint quiet_ticks;
-    int unsent; /* in the kernel's buffer at the last tick */
-    gint64 last_breath;
-    gint64 last_progress;
-
-    BsPeerWatch peer;
-    int broken; /* the errno with which the peer ended; 0: it has not */
-};
-
-static void run(BsPump *pump);
-
-static void
-unwatch(BsPump *pump)
-{
-    guint watch = pump->watch;
-
-    pump->watch = 0;
-    if (watch != 0)
-        purple_input_remove(watch);
-    bs_peer_watch_stop(&pump->peer);
-}
-
-static void
-socket_ready(gpointer data, gint fd, PurpleInputCondition condition)
-{
-    (void)fd;
-    (void)condition;
-    run(data);
-}
-
-static gboolean
-kicked(gpointer data)
-{
-    BsPump *pump = data;
-
-    pump->kick = 0;
-    run(pump);
-    return FALSE;
-}
-
-static void
-kick_after(BsPump *pump, guint milliseconds)
-{
-    if (pump->kick == 0)
-        pump->kick = purple_timeout_add(milliseconds, kicked, pump);
-}
 
 static void
 stop_timers(BsPump *pump)
@@ -119,7 +31,7 @@ close_connection(BsPump *pump)
 {
     int fd = pump->fd;
 
-    unwatch(pump);
+    bs_pump_unwatch(pump);
     pump->fd = -1;
     if (pump->mover != NULL)
         pump->mover->fd = -1;
@@ -157,33 +69,20 @@ leave(BsPump *pump)
         release(pump);
 }
 
-/* An event loop runs inside an event, or inside the source's or sink's own call: nothing may be done beneath
- * it. TRUE then; the work goes on later. */
-static gboolean
-put_off(BsPump *pump)
-{
-    if (pump->calls == 0 || pump->state != PUMP_RUNNING)
-        return FALSE;
-    unwatch(pump);
-    kick_after(pump, BREATH_MS);
-    return TRUE;
-}
-
-static void
-report_progress(BsPump *pump, gint64 now)
+void
+bs_pump_report_progress(BsPump *pump, gint64 now)
 {
     pump->last_progress = now;
     if (pump->events.progress != NULL)
         pump->events.progress(pump, pump->moved, pump->data);
 }
 
-/* The end; takes `error`. Must stand between enter() and leave(). */
-static void
-end_pump(BsPump *pump, GError *error)
+void
+bs_pump_end(BsPump *pump, GError *error)
 {
     pump->state = PUMP_ENDED;
     stop_timers(pump);
-    unwatch(pump);
+    bs_pump_unwatch(pump);
     if (pump->mover != NULL)
         g_clear_pointer(&pump->mover->buffer, g_free);
     if (error != NULL) {
@@ -196,7 +95,7 @@ end_pump(BsPump *pump, GError *error)
             shutdown(pump->fd, SHUT_WR);
             bs_peer_watch_start(&pump->peer);
         }
-        report_progress(pump, g_get_monotonic_time());
+        bs_pump_report_progress(pump, g_get_monotonic_time());
     }
     if (pump->state != PUMP_FREED)
         pump->events.done(pump, error, pump->data);
@@ -211,56 +110,7 @@ peer_ended(int code, gpointer data)
 
     pump->broken = code;
     if (code != 0 && pump->state == PUMP_RUNNING)
-        run(pump);
-}
-
-/* What the pump waits for until its next turn. */
-static void
-wait_for_turn(BsPump *pump, BsMove move, gint64 now)
-{
-    if (move == BS_MOVE_WAITS_WAKE) {
-        unwatch(pump);
-        if (pump->sends)
-            bs_peer_watch_start(&pump->peer);
-    } else if (now - pump->last_breath >= BREATH_EVERY_US) {
-        pump->last_breath = now;
-        unwatch(pump);
-        kick_after(pump, BREATH_MS);
-    } else if (move == BS_MOVE_MOVED) {
-        unwatch(pump);
-        kick_after(pump, 0);
-    } else if (pump->watch == 0) {
-        bs_peer_watch_stop(&pump->peer);
-        pump->watch = purple_input_add(pump->fd, pump->sends ? PURPLE_INPUT_WRITE : PURPLE_INPUT_READ,
-                                       socket_ready, pump);
-    }
-}
-
-/* In a turn of the event loop. */
-static void
-move_some(BsPump *pump)
-{
-    guint64 limit = pump->moved + TURN_BYTES;
-    GError *error = NULL;
-    BsMove move = BS_MOVE_MOVED;
-    gint64 now;
-
-    for (guint i = 0; i < TURN_ROUNDS && move == BS_MOVE_MOVED && pump->moved < limit; i++) {
-        move = bs_mover_move(pump->mover, &error);
-        pump->moved = pump->mover->moved;
-        if (pump->state == PUMP_FREED)
-            break;
-    }
-    now = g_get_monotonic_time();
-    if (pump->state == PUMP_FREED) {
-        g_clear_error(&error);
-    } else if (move == BS_MOVE_COMPLETE || move == BS_MOVE_FAILED) {
-        end_pump(pump, error);
-    } else {
-        wait_for_turn(pump, move, now);
-        if (pump->moved > 0 && now - pump->last_progress >= PROGRESS_EVERY_US)
-            report_progress(pump, now);
-    }
+        bs_pump_run(pump);
 }
 
 static void
@@ -269,7 +119,7 @@ end_broken(BsPump *pump)
     GError *error = NULL;
 
     bs_mover_set_connection_error(&error, pump->broken);
-    end_pump(pump, error);
+    bs_pump_end(pump, error);
 }
 
 static void
@@ -277,15 +127,15 @@ hear_worker(BsPump *pump)
 {
     pump->moved = bs_file_job_moved(pump->job);
     if (pump->worker_ended)
-        end_pump(pump, g_steal_pointer(&pump->job->error));
+        bs_pump_end(pump, g_steal_pointer(&pump->job->error));
     else if (pump->moved > 0)
-        report_progress(pump, g_get_monotonic_time());
+        bs_pump_report_progress(pump, g_get_monotonic_time());
 }
 
-static void
-run(BsPump *pump)
+void
+bs_pump_run(BsPump *pump)
 {
-    if (put_off(pump))
+    if (bs_pump_put_off(pump))
         return;
     enter(pump);
     if (pump->worker != NULL)
@@ -293,7 +143,7 @@ run(BsPump *pump)
     else if (pump->broken != 0)
         end_broken(pump);
     else
-        move_some(pump);
+        bs_pump_take_turn(pump);
     leave(pump);
 }
 
@@ -304,7 +154,7 @@ worker_news(BsWorker *worker, gboolean ended, gpointer data)
 
     (void)worker;
     pump->worker_ended = ended;
-    run(pump);
+    bs_pump_run(pump);
 }
 
 static int
@@ -345,11 +195,11 @@ stall_tick(gpointer data)
 
     pump->quiet_ticks = has_stirred(pump) || unsent != pump->unsent ? 0 : pump->quiet_ticks + 1;
     pump->unsent = unsent;
-    if (pump->quiet_ticks < STALL_TICKS || put_off(pump))
+    if (pump->quiet_ticks < STALL_TICKS || bs_pump_put_off(pump))
         return TRUE;
     pump->stall_timer = 0;
     enter(pump);
-    end_pump(pump, g_error_new_literal(BS_STREAM_ERROR, BS_STREAM_ERROR_STALLED, g_strerror(ETIMEDOUT)));
+    bs_pump_end(pump, g_error_new_literal(BS_STREAM_ERROR, BS_STREAM_ERROR_STALLED, g_strerror(ETIMEDOUT)));
     leave(pump);
     return FALSE;
 }
@@ -397,7 +247,7 @@ start_mover(BsPump *pump, BsSource *source, BsSink *sink, guint64 length, guint 
 {
     pump->mover = g_new(BsMover, 1);
     bs_mover_init(pump->mover, pump->fd, source, sink, length, hashes);
-    kick_after(pump, 0);
+    bs_pump_kick_after(pump, 0);
 }
 
 BsPump *
@@ -430,7 +280,7 @@ void
 bs_pump_wake(BsPump *pump)
 {
     if (pump->state == PUMP_RUNNING && pump->mover != NULL)
-        kick_after(pump, 0);
+        bs_pump_kick_after(pump, 0);
 }
 
 /* Inside an event, what that event is about. */

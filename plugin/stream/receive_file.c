@@ -10,8 +10,9 @@
 #include "stream/mover.h"
 #include "stream/pump.h"
 
-/* What fits into a core's own cache: each byte is touched three times. */
-#define BUFFER_BYTES (256 * 1024)
+/* Large pieces cost the fewest calls, and still fit into a core's own cache: each byte is touched three
+ * times. */
+#define BUFFER_BYTES (1024 * 1024)
 
 static void
 set_write_error(GError **error, int code)

@@ -21,6 +21,7 @@ struct _BsEndpoint {
     BsProxies *proxies;
     BsDisclosurePolicy disclosure;
     BsOwnJidPolicy own_jid;
+    BsHashingPolicy hashing;
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
@@ -94,6 +95,18 @@ void
 bs_endpoint_set_disclosure(BsEndpoint *endpoint, BsDisclosurePolicy policy)
 {
     endpoint->disclosure = policy;
+}
+
+void
+bs_endpoint_set_hashing(BsEndpoint *endpoint, BsHashingPolicy policy)
+{
+    endpoint->hashing = policy;
+}
+
+gboolean
+bs_endpoint_hashes_files(const BsEndpoint *endpoint)
+{
+    return endpoint->hashing == NULL || endpoint->hashing();
 }
 
 BsDisclosurePolicy

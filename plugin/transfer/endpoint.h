@@ -37,6 +37,10 @@ typedef char *(*BsOwnJidPolicy)(PurpleAccount *account, const char *peer);
 /* From now on transfers ask `policy` by what JID their peers know us; before, by our full JID. */
 void bs_endpoint_set_own_jid_policy(BsEndpoint *endpoint, BsOwnJidPolicy policy);
 
+/* Whether files that come in are hashed and verified; without a policy they are. */
+typedef gboolean (*BsHashingPolicy)(void);
+void bs_endpoint_set_hashing(BsEndpoint *endpoint, BsHashingPolicy policy);
+
 /* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
  * the endpoint. NULL is allowed. */
 void bs_endpoint_free(BsEndpoint *endpoint);

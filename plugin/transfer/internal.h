@@ -225,6 +225,7 @@ BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
 /* What `peer` calls us, newly allocated. `addressed`: where the stanza went that we have of it; NULL: there
  * is none. */
 char *bs_endpoint_own_jid(const BsEndpoint *endpoint, const char *peer, const char *addressed);
+gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
  */

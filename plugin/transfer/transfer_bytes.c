@@ -36,6 +36,8 @@ hashes_to_compute(const BsTransfer *transfer)
 {
     const BsFileOffer *offer = transfer->offer;
 
+    if (!bs_endpoint_hashes_files(transfer->endpoint))
+        return 0;
     if (offer->hashes != 0)
         return strongest(offer->hashes);
     if (transfer->session_over)
@@ -290,7 +292,7 @@ pump_done(BsPump *pump, const GError *error, gpointer data)
     bs_log(transfer->id, "all %" G_GUINT64_FORMAT " bytes %s", bs_pump_moved(pump),
            transfer->incoming ? "received" : "sent");
     if (transfer->incoming)
-        bs_transfer_verify(transfer, FALSE);
+        bs_transfer_verify(transfer, !bs_endpoint_hashes_files(transfer->endpoint));
     else
         all_sent(transfer);
 }

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client_report.h"
@@ -302,6 +303,47 @@ do_state(char **fields)
     return TRUE;
 }
 
+/* What passes between two calls of poll() is spent in callbacks: the longest time, in microseconds. */
+static gint64 longest_hold;
+static gint64 longest_hold_cpu; /* the same, of the processor's time */
+
+static gint64
+cpu_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (gint64)now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+static gint
+watched_poll(GPollFD *fds, guint count, gint timeout)
+{
+    static gint64 woke;
+    static gint64 woke_cpu;
+    gint ready;
+
+    if (woke != 0) {
+        longest_hold = MAX(longest_hold, g_get_monotonic_time() - woke);
+        longest_hold_cpu = MAX(longest_hold_cpu, cpu_time() - woke_cpu);
+    }
+    ready = g_poll(fds, count, timeout);
+    woke = g_get_monotonic_time();
+    woke_cpu = cpu_time();
+    return ready;
+}
+
+/* held TOKEN: how long the event loop was held at most since this was last asked; answered by the event
+ * "held" */
+static gboolean
+do_held(char **fields)
+{
+    report("held", "token", fields[0], "#us", report_number(longest_hold), "#cpu_us",
+           report_number(longest_hold_cpu), NULL);
+    longest_hold = longest_hold_cpu = 0;
+    return TRUE;
+}
+
 static gboolean
 do_quit(char **fields)
 {
@@ -316,7 +358,8 @@ static const Command commands[] = {
     {"send", 3, do_send},       {"can-send", 2, do_can_send}, {"contact-has", 3, do_contact_has},
     {"always", 1, do_always},   {"answer", 2, do_answer},     {"cancel", 1, do_cancel},
     {"pref", 3, do_pref},       {"proxy", 4, do_proxy},       {"state", 1, do_state},
-    {"say", 3, do_say},         {"join", 4, do_join},         {"quit", 0, do_quit},
+    {"say", 3, do_say},         {"join", 4, do_join},         {"held", 1, do_held},
+    {"quit", 0, do_quit},
 };
 
 static void
@@ -474,6 +517,7 @@ main(int argc, char **argv)
     own_io = argc == 3;
     input = g_string_new(NULL);
     loop = g_main_loop_new(NULL, FALSE);
+    g_main_context_set_poll_func(NULL, watched_poll);
     start_purple(argv[1]);
     watch = purple_input_add(STDIN_FILENO, PURPLE_INPUT_READ, input_ready, NULL);
     report("ready", NULL);

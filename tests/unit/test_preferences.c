@@ -7,6 +7,7 @@
 #include "preferences.h"
 #include "support/purple_env.h"
 
+#define SKIP_HASH "/plugins/core/bytestreams/bench_skip_hash"
 #define TELL_ADDRESSES "/plugins/core/bytestreams/tell_addresses"
 
 static void
@@ -61,6 +62,22 @@ START_TEST(a_choice_outlives_registration)
 }
 END_TEST
 
+/* Nobody should find it by chance: a file that was not hashed is not verified. */
+START_TEST(only_a_hidden_preference_turns_hashes_off)
+{
+    PurplePluginPrefFrame *frame = bs_preferences_page()->get_plugin_pref_frame(NULL);
+
+    ck_assert(bs_preferences_hashes_files());
+    for (GList *item = purple_plugin_pref_frame_get_prefs(frame); item != NULL; item = item->next)
+        ck_assert_str_ne(
+            purple_plugin_pref_get_name(item->data) != NULL ? purple_plugin_pref_get_name(item->data) : "",
+            SKIP_HASH);
+    purple_plugin_pref_frame_destroy(frame);
+    purple_prefs_set_bool(SKIP_HASH, TRUE);
+    ck_assert(!bs_preferences_hashes_files());
+}
+END_TEST
+
 /* A UI draws a field only if its preference exists with the right type, and sets what the field offers. */
 START_TEST(each_choice_on_the_page_can_be_read_back)
 {
@@ -104,6 +121,7 @@ main(void)
     tcase_add_test(all, what_nobody_knows_tells_nobody);
     tcase_add_test(all, a_choice_outlives_registration);
     tcase_add_test(all, each_choice_on_the_page_can_be_read_back);
+    tcase_add_test(all, only_a_hidden_preference_turns_hashes_off);
     srunner_set_fork_status(runner, CK_NOFORK);
     bs_test_purple_start();
     srunner_run_all(runner, CK_ENV);

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How fast files move, and what that costs: a file in memory goes over loopback.
+
+Compared are the pump alone, between two processes, with bare programs that do the same work (pump_speed.c); and two
+clients in a session over a real server, with the plugin, and with libpurple alone. The ways take turns, and of each the
+best of some rounds counts: what a machine has to do besides only ever adds. Prints a line for each figure, as a ratio
+within this run. Ends with a failure if something could not be measured, never because of a time."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "live"))
+
+import network  # noqa: E402
+import prosody  # noqa: E402
+import runner  # noqa: E402
+from case import MIB, Case, Lab  # noqa: E402
+from headless import Gone  # noqa: E402
+
+MEMORY = "/dev/shm"
+ROUNDS = 5
+STALL_MS = 2000
+TICKS = os.sysconf("SC_CLK_TCK")
+LINE = "%-62s %10s %10s %7s   %s"
+
+
+@dataclass
+class Run:
+    """One file: seconds, CPU seconds of both sides, the longest hold of an event loop in microseconds of time and of
+    CPU, and the memory of the larger side over what it had before, in bytes."""
+
+    seconds: float
+    cpu: float
+    held: int = 0
+    held_cpu: int = 0
+    memory: int = 0
+
+
+class Best:
+    """The runs of one way."""
+
+    def __init__(self):
+        self.runs = []
+
+    def __getattr__(self, name):
+        if name in ("held", "held_cpu", "memory"):
+            return max(getattr(run, name) for run in self.runs)
+        return min(getattr(run, name) for run in self.runs)
+
+
+# The pump alone
+
+
+def pump_alone(program, folder, way, mib, stall=0):
+    remove(os.path.join(folder, "to"))
+    words = subprocess.run([program, way, folder, str(mib)] + ([str(stall)] if stall else []), check=True, text=True,
+                           stdout=subprocess.PIPE).stdout.split()
+    return Run(float(words[0]), float(words[1]), max(int(words[2]), int(words[4])), max(int(words[3]), int(words[5])))
+
+
+# Clients
+
+
+def cpu_of(client):
+    with open("/proc/%d/stat" % client.process.pid, encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_of(client):
+    with open("/proc/%d/status" % client.process.pid, encoding="ascii") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("RssAnon:"))
+
+
+def held(client):
+    since = client.now()
+    client.tell("held", str(time.monotonic()))
+    event = client.wait("held", since)
+    return event["us"], event["cpu_us"]
+
+
+class Session:
+    """Two clients that are online, for files one after the other."""
+
+    def __init__(self, lab, folder, plugin, hashes=True):
+        self.case = Case(lab, folder)
+        resource = os.path.basename(folder)
+        self.sender, self.receiver = (self.case.online(user, resource=resource, plugin=plugin)
+                                      for user in ("alice", "bob"))
+        self.case.acquaint(self.sender, self.receiver)
+        self.clients = [account.client for account in (self.sender, self.receiver)]
+        if not hashes:
+            for client in self.clients:
+                client.tell("pref", "/plugins/core/bytestreams/bench_skip_hash", "bool", 1)
+        # The first file of a client costs more than those that follow.
+        self.move(self.case.file("first", MIB))
+
+    def move(self, path):
+        size = os.path.getsize(path)
+        receiver = self.receiver.client
+        for client in self.clients:
+            held(client)
+        cpu = sum(cpu_of(client) for client in self.clients)
+        memory = [memory_of(client) for client in self.clients]
+        since = receiver.now()
+        self.sender.send(self.receiver, path)
+        began = receiver.wait("xfer", since, stage="file-recv-start")["at"]
+        larger, last = 0, None
+        while last is None:
+            larger = max([larger] + [memory_of(c) - before for c, before in zip(self.clients, memory)])
+            try:
+                last = receiver.wait("xfer", since, patience=0.05, stage="progress",
+                                     where=lambda event: event["sent"] == size)
+            except Gone:
+                if time.monotonic() - began > 120:
+                    raise
+        receiver.wait("xfer", since, stage="destroyed")
+        holds = [held(client) for client in self.clients]
+        run = Run(last["at"] - began, sum(cpu_of(client) for client in self.clients) - cpu,
+                  max(hold[0] for hold in holds), max(hold[1] for hold in holds), larger)
+        remove(os.path.join(receiver.downloads, os.path.basename(path)))
+        return run
+
+    def close(self):
+        self.case.abandon()
+
+
+# The figures
+
+
+def remove(path):
+    if os.path.exists(path):
+        os.remove(path)
+
+
+class Report:
+    def __init__(self):
+        self.met = self.missed = 0
+
+    def row(self, name, ours, theirs, unit, ratio, goal, met):
+        self.met += met
+        self.missed += not met
+        print(LINE % (name, "%.3g %s" % (ours, unit), "-" if theirs is None else "%.3g %s" % (theirs, unit),
+                      "-" if ratio is None else "%.2f" % ratio, "goal %s: %s" % ("met" if met else "missed", goal)),
+              flush=True)
+
+    def faster(self, name, ours, theirs, mib, goal):
+        ratio = theirs.seconds / ours.seconds
+        self.row(name, mib / ours.seconds, mib / theirs.seconds, "MiB/s", ratio, "at least %.1f" % goal, ratio >= goal)
+
+    def cheaper(self, name, ours, theirs, goal):
+        ratio = ours.cpu / theirs.cpu
+        self.row(name, ours.cpu, theirs.cpu, "s", ratio, "at most %.1f" % goal, ratio <= goal)
+
+    def below(self, name, ours, unit, goal):
+        self.row(name, ours, None, unit, None, "below %g %s" % (goal, unit), ours < goal)
+
+    def hold(self, name, *ways):
+        """Of the longest hold it is also told what the processor needed for one: the rest is waiting, for the disk or
+        for other programs."""
+        self.below("%s (%.1f ms of it busy)" % (name, max(way.held_cpu for way in ways) / 1000),
+                   max(way.held for way in ways) / 1000, "ms", 5)
+
+
+def measure_pump(report, program, folder, mib, rounds):
+    best = {way: Best() for way in ("kernel", "pump", "bare", "pump-hash", "stall")}
+    for _ in range(rounds):
+        for way in ("kernel", "pump", "bare", "pump-hash"):
+            best[way].runs.append(pump_alone(program, folder, way, mib))
+    best["stall"].runs.append(pump_alone(program, folder, "pump-hash", mib, STALL_MS))
+    print("\n== The pump alone, %d MiB\n" % mib)
+    print(LINE % ("", "pump", "bare", "ratio", ""))
+    report.faster("hash off, against sendfile, recv and write", best["pump"], best["kernel"], mib, 0.9)
+    report.faster("hash on, against a bare program that hashes as well", best["pump-hash"], best["bare"], mib, 1.0)
+    report.hold("longest hold of the event loop", best["pump"], best["pump-hash"])
+    report.hold("longest hold while the disk stalls for %d ms" % STALL_MS, best["stall"])
+    return best
+
+
+def measure_session(report, lab, folder, source, mib, rounds, pump):
+    ways = {"hash on": (True, True), "hash off": (True, False), "libpurple": (False, True)}
+    best = {way: Best() for way in ways}
+    sessions = {}
+    try:
+        for way, (plugin, hashes) in ways.items():
+            sessions[way] = Session(lab, os.path.join(folder, way.replace(" ", "-")), plugin, hashes)
+        for _ in range(rounds):
+            for way, session in sessions.items():
+                best[way].runs.append(session.move(source))
+    finally:
+        for session in sessions.values():
+            session.close()
+    print("\n== Two clients and a server, %d MiB\n" % mib)
+    print(LINE % ("", "plugin", "other", "ratio", ""))
+    report.faster("hash off, against sendfile, recv and write", best["hash off"], pump["kernel"], mib, 0.9)
+    report.faster("hash off, against libpurple", best["hash off"], best["libpurple"], mib, 1.1)
+    report.faster("hash on, against a bare program that hashes as well", best["hash on"], pump["bare"], mib, 1.0)
+    report.cheaper("CPU of both clients, hash off, against libpurple", best["hash off"], best["libpurple"], 0.9)
+    report.hold("longest hold of the event loop", best["hash on"], best["hash off"])
+    report.below("memory of a transfer", max(best["hash on"].memory, best["hash off"].memory) / MIB, "MiB", 2)
+
+
+def run(options):
+    report = Report()
+    build = os.path.abspath(options.build)
+    with tempfile.TemporaryDirectory(prefix="bytestreams-pump-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        source = os.path.join(folder, "from")
+        with open(source, "wb") as f:
+            for _ in range(options.mib):
+                f.write(os.urandom(MIB))
+        pump = measure_pump(report, os.path.join(build, "tests", "bench", "pump_speed"), folder, options.mib,
+                            options.rounds)
+        remove(os.path.join(folder, "to"))
+        lab = Lab(build, folder)
+        try:
+            measure_session(report, lab, folder, source, options.mib, options.rounds, pump)
+        finally:
+            lab.close()
+    print("\n%d goals met, %d missed" % (report.met, report.missed))
+
+
+def main():
+    parser = runner.parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured (default: %(default)d)")
+    parser.add_argument("--mib", type=int, default=1024, help="size of the file (default: %(default)d)")
+    options = parser.parse_args()
+    runner.end_tidily_when_interrupted()
+    if prosody.program() is None:
+        sys.exit("Prosody is not installed (Debian: apt-get install prosody)")
+    if shutil.disk_usage(MEMORY).free < 3 * options.mib * MIB:
+        sys.exit("%s has no room for two files of %d MiB" % (MEMORY, options.mib))
+    network.enter(os.path.abspath(__file__), sys.argv[1:])
+    if network.inside():
+        network.set_up_router()
+    run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+/* What happens to a transfer while a slow disk takes the file that was received.
+ * SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pair.h"
+#include "purple_env.h"
+#include "script_bytes.h"
+#include "socks5/candidate.h"
+#include "socks5/listener.h"
+#include "stanza/xml.h"
+#include "stream/part_file.h"
+#include "transfer/jingle_xml.h"
+#include "transport/s5b_xml.h"
+#include "worker.h"
+
+#define FT5 "urn:xmpp:jingle:apps:file-transfer:5"
+#define CONTENT(inner) "<content creator='initiator' name='a-file-offer'>" inner "</content>"
+#define OFFER(file)                                                                                          \
+    "<content creator='initiator' name='a-file-offer' senders='initiator'><description xmlns='" FT5          \
+    "'><file><name>f</name><size>10</size>" file "</file></description><transport xmlns='" BS_NS_S5B         \
+    "' sid='stream'/></content>"
+#define HASH(value) "<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>" value "</hash>"
+#define RIGHT HASH("hNiYd/DUBB77a/kaFvAkjy/Vc+avBcGflr7bn4gveII=") /* of "0123456789" */
+#define WRONG HASH("iNiYd/DUBB77a/kaFvAkjy/Vc+avBcGflr7bn4gveII=")
+#define CHECKSUM(hash)                                                                                       \
+    "<checksum xmlns='" FT5 "' creator='initiator' name='a-file-offer'><file>" hash "</file></checksum>"
+#define HANG_SECONDS 60
+
+/* The disk: this definition stands before libc's. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static gboolean disk_is_slow;
+static gboolean disk_fails;
+static gboolean saving;
+
+int
+fsync(int fd)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+    gboolean fails;
+
+    pthread_mutex_lock(&gate);
+    saving = TRUE;
+    while (disk_is_slow)
+        pthread_cond_wait(&gate_moved, &gate);
+    fails = disk_fails;
+    pthread_mutex_unlock(&gate);
+    if (!fails)
+        return real(fd);
+    errno = EIO;
+    return -1;
+}
+
+static void
+set_disk(gboolean slow, gboolean fails)
+{
+    pthread_mutex_lock(&gate);
+    disk_is_slow = slow;
+    disk_fails = fails;
+    saving = FALSE;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate);
+}
+
+static gboolean
+is_saving(void)
+{
+    gboolean is;
+
+    pthread_mutex_lock(&gate);
+    is = saving;
+    pthread_mutex_unlock(&gate);
+    return is;
+}
+
+static Pair *pair;
+static char *folder;
+static char *path;
+static int fd;
+
+static void
+setup(void)
+{
+    static guint number;
+
+    bs_test_hurry(20);
+    pair = pair_new_scripted();
+    pair->a.user = USER_WAITS;
+    folder = g_strdup_printf("%s/%u", bs_test_folder(), number++);
+    ck_assert_int_eq(g_mkdir(folder, 0700), 0);
+    path = g_build_filename(folder, "f", NULL);
+    fd = -1;
+}
+
+static guint
+files_in_folder(void)
+{
+    GDir *dir = g_dir_open(folder, 0, NULL);
+    guint count = 0;
+
+    while (g_dir_read_name(dir) != NULL)
+        count++;
+    g_dir_close(dir);
+    return count;
+}
+
+static void
+teardown(void)
+{
+    set_disk(FALSE, FALSE);
+    if (fd >= 0)
+        close(fd);
+    pair_free(pair);
+    ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
+    bs_test_hurry(1);
+    g_clear_pointer(&folder, g_free);
+    g_clear_pointer(&path, g_free);
+    ck_assert_uint_eq(bs_listener_port(), 0);
+}
+
+/* The peer has sent the whole file, and it is on its way to the disk. */
+static void
+receive(const char *offer)
+{
+    g_autofree char *dst_addr = bs_dst_addr("stream", pair->a.jid, pair->b.jid);
+    g_autofree char *answer = script_jingle(pair, "session-initiate", "s1", offer);
+    g_autofree char *used = NULL;
+    g_autofree char *used_answer = NULL;
+    const xmlnode *accept;
+    const xmlnode *transport;
+
+    ck_assert_str_eq(answer, "result");
+    bs_transfer_accept(pair->a.transfer, bs_part_file_new(path, FALSE, NULL));
+    accept = script_expect(pair, "session-accept");
+    ck_assert_ptr_nonnull(accept);
+    transport = bs_jingle_transport(bs_jingle_first_content(bs_jingle_element((xmlnode *)accept)));
+    ck_assert_uint_eq(script_dial(dst_addr, &fd), 0);
+    used = g_strdup_printf(
+        CONTENT("<transport xmlns='" BS_NS_S5B "' sid='stream'><candidate-used cid='%s'/></transport>"),
+        bs_jingle_attrib(xmlnode_get_child(transport, "candidate"), "cid"));
+    set_disk(TRUE, FALSE);
+    used_answer = script_jingle(pair, "transport-info", "s1", used);
+    ck_assert_str_eq(used_answer, "result");
+    script_send_bytes(fd, "0123456789", 10);
+    for (gint64 end = g_get_monotonic_time() + HANG_SECONDS * G_USEC_PER_SEC; !is_saving();
+         bs_test_run_for(1))
+        ck_assert_msg(g_get_monotonic_time() < end, "nothing is saved");
+    ck_assert_uint_eq(pair->a.ended, 0);
+}
+
+static void
+tell(const char *action, const char *contents)
+{
+    g_autofree char *answer = script_jingle(pair, action, "s1", contents);
+
+    ck_assert_str_eq(answer, "result");
+}
+
+static void
+check_end(BsEndReason reason, guint files)
+{
+    ck_assert(pair_settle(pair));
+    ck_assert_uint_eq(pair->a.ended, 1);
+    ck_assert_int_eq(pair->a.reason, reason);
+    ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
+    ck_assert_uint_eq(files_in_folder(), files);
+    ck_assert_int_eq(g_file_test(path, G_FILE_TEST_EXISTS), files > 0);
+}
+
+static BsJingleReason
+awaited_terminate(void)
+{
+    const xmlnode *terminate = script_expect(pair, "session-terminate");
+
+    ck_assert_ptr_nonnull(terminate);
+    return bs_jingle_reason(bs_jingle_element((xmlnode *)terminate));
+}
+
+/* Nothing is told before the file has its name. */
+START_TEST(success_is_told_when_the_file_has_its_name)
+{
+    receive(OFFER(RIGHT));
+    bs_test_run_for(50);
+    ck_assert_uint_eq(pair->a.ended, 0);
+    ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
+    set_disk(FALSE, FALSE);
+    ck_assert_ptr_nonnull(script_expect(pair, "session-info"));
+    ck_assert(g_file_test(path, G_FILE_TEST_EXISTS));
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
+    check_end(BS_END_DELIVERED, 1);
+}
+END_TEST
+
+/* A peer that is impatient, or changes its mind, is too late. */
+START_TEST(the_peer_ends_the_session_meanwhile)
+{
+    const char *reasons[] = {"<reason><success/></reason>", "<reason><cancel/></reason>",
+                             "<reason><timeout/></reason>", "<reason><media-error/></reason>"};
+
+    receive(OFFER(RIGHT));
+    tell("session-terminate", reasons[_i]);
+    bs_test_run_for(20);
+    ck_assert_uint_eq(pair->a.ended, 0);
+    set_disk(FALSE, FALSE);
+    check_end(BS_END_DELIVERED, 1);
+}
+END_TEST
+
+START_TEST(the_connection_ends_meanwhile)
+{
+    receive(OFFER(RIGHT));
+    close(fd);
+    fd = -1;
+    bs_endpoint_peer_unavailable(pair->a.endpoint, pair->b.jid);
+    bs_test_run_for(2000);
+    ck_assert_uint_eq(pair->a.ended, 0);
+    set_disk(FALSE, FALSE);
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
+    check_end(BS_END_DELIVERED, 1);
+}
+END_TEST
+
+START_TEST(a_late_hash_agrees)
+{
+    receive(OFFER(""));
+    tell("session-info", CHECKSUM(RIGHT));
+    set_disk(FALSE, FALSE);
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
+    check_end(BS_END_DELIVERED, 1);
+}
+END_TEST
+
+START_TEST(no_hash_comes)
+{
+    receive(OFFER(""));
+    set_disk(FALSE, FALSE);
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
+    check_end(BS_END_UNVERIFIED, 1);
+}
+END_TEST
+
+/* The file must not get its name any more. */
+START_TEST(a_late_hash_differs)
+{
+    receive(OFFER(""));
+    tell("session-info", CHECKSUM(WRONG));
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_MEDIA_ERROR);
+    set_disk(FALSE, FALSE);
+    check_end(BS_END_DAMAGED, 0);
+}
+END_TEST
+
+START_TEST(our_user_cancels)
+{
+    receive(OFFER(RIGHT));
+    bs_transfer_cancel(g_steal_pointer(&pair->a.transfer));
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_CANCEL);
+    ck_assert_uint_eq(files_in_folder(), 1);
+    set_disk(FALSE, FALSE);
+    ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
+    ck_assert_uint_eq(files_in_folder(), 0);
+    ck_assert_uint_eq(pair->a.ended, 0);
+}
+END_TEST
+
+START_TEST(the_disk_fails)
+{
+    receive(OFFER(RIGHT));
+    set_disk(FALSE, TRUE);
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_FAILED_APPLICATION);
+    check_end(BS_END_LOCAL_FILE, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("saving");
+    TCase *tcase = tcase_create("saving");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, success_is_told_when_the_file_has_its_name);
+    tcase_add_loop_test(tcase, the_peer_ends_the_session_meanwhile, 0, 4);
+    tcase_add_test(tcase, the_connection_ends_meanwhile);
+    tcase_add_test(tcase, a_late_hash_agrees);
+    tcase_add_test(tcase, no_hash_comes);
+    tcase_add_test(tcase, a_late_hash_differs);
+    tcase_add_test(tcase, our_user_cancels);
+    tcase_add_test(tcase, the_disk_fails);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    bs_test_purple_start();
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    bs_test_purple_stop();
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
