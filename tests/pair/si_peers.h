@@ -47,7 +47,7 @@ typedef struct {
     gboolean offers;   /* the file is the peer's */
     gboolean lies;     /* about the hash */
     gboolean empty;    /* the peer's file has no bytes */
-    guint16 seq;       /* of the next block in-band */
+    guint seq;         /* of the next block in-band */
     int listening;     /* -1: not; otherwise at ... */
     char *address;
     guint16 port;
