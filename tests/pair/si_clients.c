@@ -25,7 +25,7 @@
 const SiClient si_clients[SI_CLIENT_COUNT] = {
     {
         .name = "libpurple",
-        .offer = OFFER("", FILE_(" name='f' size='20000'", "") OPTIONS),
+        .offer = OFFER("", FILE_(" name='f'{size}", "") OPTIONS),
         .option = OPTION,
         .answer = SI("", CHOICE("")),
         .declined = "<error type='cancel'>" STANZA_ERROR("forbidden") ERROR_TEXT("Offer Declined") "</error>",
@@ -42,7 +42,8 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     },
     {
         .name = "Psi",
-        .offer = OFFER("", FILE_(" name='f' size='20000'", "<desc>d</desc><range/>") OPTIONS),
+        .offer = OFFER("", FILE_(" name='f'{size}", "<desc>d</desc><range/>") OPTIONS),
+        .empty_size = " size='0'",
         .option = OPTION,
         .answer = SI("", "{file}" CHOICE("")),
         .part = FILE_("", "<range offset='{offset}' length='{length}'/>"),
@@ -63,8 +64,8 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     },
     {
         .name = "QXmpp",
-        .offer =
-            OFFER("", FILE_(" date='2021-03-04T05:06:07Z' hash='{hash}' name='f' size='20000'", "") OPTIONS),
+        .offer = OFFER("", FILE_(" date='2021-03-04T05:06:07Z' hash='{hash}' name='f'{size}", "") OPTIONS),
+        .empty_size = "",
         .option = OPTION,
         .in_band_first = TRUE,
         .hashes = TRUE,
@@ -82,9 +83,9 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     },
     {
         .name = "Gabble",
-        .offer =
-            OFFER("", OPTIONS MULTIPLE("") FILE_(
-                          " name='f' size='20000' mime-type='text/plain' hash='{hash}'", "<desc/><range/>")),
+        .offer = OFFER("", OPTIONS MULTIPLE("") FILE_(" name='f'{size} mime-type='text/plain' hash='{hash}'",
+                                                      "<desc/><range/>")),
+        .empty_size = " size='0'",
         .option = OPTION,
         .hashes = TRUE,
         .answer = SI("", MULTIPLE("{methods}") "{file}"),
@@ -106,7 +107,8 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     },
     {
         .name = "Smack",
-        .offer = OFFER(" mime-type='text/plain'", FILE_(" name='f' size='20000'", "<desc>d</desc>") OPTIONS),
+        .offer = OFFER(" mime-type='text/plain'", FILE_(" name='f'{size}", "<desc>d</desc>") OPTIONS),
+        .empty_size = "",
         .option = OPTION,
         .answer = SI("", CHOICE(" type='list-single'")),
         .declined = "<error type='auth'>" STANZA_ERROR("forbidden") "</error>",
@@ -124,7 +126,7 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     {
         .name = "gloox",
         .offer = OFFER(" mime-type='binary/octet-stream'",
-                       FILE_(" name='f' size='20000' hash='{hash}'", "<desc>d</desc>") OPTIONS),
+                       FILE_(" name='f'{size} hash='{hash}'", "<desc>d</desc>") OPTIONS),
         .option = "<option label='{label}'><value>{method}</value></option>",
         /* Its options are sorted by their labels. */
         .in_band_first = TRUE,

@@ -11,7 +11,8 @@
 /* A client: XML in which {words} are filled in, and what it does. */
 typedef struct {
     const char *name;
-    const char *offer;       /* <si/>: {sid}, {hash}, {options} */
+    const char *offer;       /* <si/>: {sid}, {size}, {hash}, {options} */
+    const char *empty_size;  /* {size} of a file without bytes; NULL: it sends no such files */
     const char *option;      /* in it: {label}, {method} */
     gboolean in_band_first;  /* the order of the options */
     gboolean hashes;         /* it offers the file's MD5 */
@@ -45,7 +46,8 @@ typedef struct {
     char *sid;         /* the stream's */
     gboolean offers;   /* the file is the peer's */
     gboolean lies;     /* about the hash */
-    guint16 seq;       /* of the next block in-band */
+    gboolean empty;    /* the peer's file has no bytes */
+    guint seq;         /* of the next block in-band */
     int listening;     /* -1: not; otherwise at ... */
     char *address;
     guint16 port;

@@ -218,6 +218,46 @@ START_TEST(a_wrong_hash_is_noticed)
 }
 END_TEST
 
+static gboolean
+begin_without_bytes(int number, guint methods)
+{
+    peer = si_peer_new(pair, &si_clients[number]);
+    if (peer->client->empty_size == NULL)
+        return FALSE;
+    peer->empty = TRUE;
+    si_peer_offer(peer, methods);
+    si_peer_take_agreement(peer);
+    return TRUE;
+}
+
+static void
+check_empty(gboolean in_band)
+{
+    check_end(peer->client->hashes ? BS_END_DELIVERED : BS_END_UNVERIFIED);
+    ck_assert(pair_has_whole_file(&pair->a, 0));
+    ck_assert(pair->a.route.in_band == in_band);
+}
+
+START_TEST(a_file_without_bytes)
+{
+    if (!begin_without_bytes(_i, BOTH))
+        return;
+    connect_to_peer(SI_HOST_LIVE);
+    shutdown(peer->fd, SHUT_WR);
+    check_empty(FALSE);
+}
+END_TEST
+
+START_TEST(a_file_without_bytes_in_band)
+{
+    if (!begin_without_bytes(_i, ONLY_IN_BAND))
+        return;
+    si_peer_open(peer);
+    si_peer_close(peer);
+    check_empty(TRUE);
+}
+END_TEST
+
 START_TEST(a_truncated_stream_is_noticed)
 {
     begin(_i, BOTH);
@@ -376,6 +416,7 @@ add_cases(Suite *suite)
         directly,
         directly_past_a_dead_streamhost,
         over_our_streamhost_in_the_fast_mode,
+        a_file_without_bytes,
         a_wrong_hash_is_noticed,
         a_truncated_stream_is_noticed,
         too_many_bytes_are_noticed,
@@ -383,6 +424,7 @@ add_cases(Suite *suite)
     const TTest *const in_band[] = {
         in_band_without_any_streamhosts,
         in_band_where_nothing_else_is_offered,
+        a_file_without_bytes_in_band,
         a_truncated_in_band_stream_is_noticed,
         an_in_band_stream_without_blocks_is_given_up,
         our_user_cancels_in_band,

@@ -180,6 +180,26 @@ START_TEST(over_the_peers_streamhost_in_the_fast_mode)
 }
 END_TEST
 
+START_TEST(a_file_without_bytes)
+{
+    peer = si_peer_new(pair, &si_clients[_i]);
+    pair_offer_by_si(&pair->a, "f", 0);
+    si_peer_accept(peer, si_peer_take_offer(peer), BOTH, 0, 0);
+    connect_to_alice();
+    take_choice();
+    receive_bytes(0, 0);
+}
+END_TEST
+
+START_TEST(a_file_without_bytes_in_band)
+{
+    peer = si_peer_new(pair, &si_clients[_i]);
+    pair_offer_by_si(&pair->a, "f", 0);
+    si_peer_accept(peer, si_peer_take_offer(peer), ONLY_IN_BAND, 0, 0);
+    receive_in_band(0, 0);
+}
+END_TEST
+
 /* What becomes of alice's file when the peer has reached none of her streamhosts. */
 static void
 go_on_without_socks5(void)
@@ -427,11 +447,13 @@ add_cases(Suite *suite)
         to_a_peer_that_hangs_up_first,
         directly_to_a_peer_without_streamhosts,
         over_the_peers_streamhost_in_the_fast_mode,
+        a_file_without_bytes,
         a_part_is_sent_where_it_is_wanted,
         a_peer_that_breaks_off_is_noticed,
     };
     const TTest *const in_band[] = {
         in_band_when_the_peer_wants_it,
+        a_file_without_bytes_in_band,
         a_part_is_sent_in_band,
         a_peer_that_breaks_off_in_band_is_noticed,
         a_peer_that_closes_the_in_band_stream_is_noticed,
