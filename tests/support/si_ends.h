@@ -70,7 +70,6 @@ void si_settle(void);
 void si_send_all(SiEnd *from, guint64 length);
 
 /* As the scripted end `from`: an IQ of type set around `payload` (printf). Returns its id, static. */
-G_GNUC_PRINTF(2, 3)
 const char *si_say(SiEnd *from, const char *format, ...);
 
 /* As the scripted end `from`: answers the latest query of the peer with `type` around `payload` (printf). */
