@@ -15,6 +15,7 @@ import time
 import network
 import prosody
 import runner
+import shares
 from case import TESTS, Case, Lab
 
 GROUPS = ("transfers", "endings", "routes", "addresses", "others", "si", "rooms", "hostile")
@@ -25,6 +26,8 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="leave out the long ones")
     parser.add_argument("--valgrind", action="store_true", help="run the clients under valgrind")
     parser.add_argument("--here", action="store_true", help="use this machine's own network")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="play N tests at a time")
+    parser.add_argument("--share", type=shares.parse, default=(1, 1), metavar="I/N", help="only each Nth test")
     return parser.parse_args()
 
 
@@ -37,6 +40,7 @@ def run_all(options, reason):
         importlib.import_module("cases_" + group)
     tests = [test for test in TESTS if (test.quick or not options.quick)
              and (not options.only or re.search(options.only, name_of(test)))]
+    tests = shares.take(tests, options.share)
     if options.list:
         print("\n".join(name_of(test) for test in tests))
         return 0
@@ -57,9 +61,16 @@ def run_all(options, reason):
     return 1 if tally.failed or not tally.passed else 0
 
 
+def without_jobs(arguments):
+    """One run of those that are to go side by side takes a later --jobs for its own."""
+    return [*arguments, "--jobs", "1"]
+
+
 def main():
     options = arguments()
     runner.end_tidily_when_interrupted()
+    if options.jobs > 1 and not options.list:
+        sys.exit(shares.run(os.path.abspath(__file__), without_jobs(sys.argv[1:]), options.jobs))
     reason = None
     if not options.here and not options.list:
         reason = network.enter(os.path.abspath(__file__), sys.argv[1:])
