@@ -162,7 +162,8 @@ def addresses_told_to_nobody_without_a_proxy_go_in_band(case):
 def addresses_told_to_nobody_and_a_contact_without_the_plugin(case):
     alice, bob, host, wire = hosts(case, plugin=False)
     tell(alice, "nobody")
-    both_ways(case, alice, bob, "hidden", 100 * KIB)
+    case.deliver(alice, bob, case.file("hidden-there.bin", 100 * KIB))
+    case.deliver_over_hasty_proxy(bob, alice, case.file("hidden-back.bin", 100 * KIB))
     assert not wire.tells(host), "an address was told"
     tell(alice, "everyone")
     case.deliver(alice, bob, case.file("told", KIB))
