@@ -36,15 +36,16 @@ struct _BsSource {
     void (*close)(BsSource *source);
 };
 
-/* Where the bytes of a file that is received go to. One owner; ended by `finish` or `discard`, whichever is
- * first. */
+/* Where the bytes of a file that is received go to. One owner; ended by `finish`, `discard` or `leave`,
+ * whichever is first. */
 typedef struct _BsSink BsSink;
 struct _BsSink {
     /* Takes up to `size` bytes. Returns how many; -1 with `error` set when it failed; -1 with `error` unset
      * when it takes none now: bs_pump_wake() is called when it does. */
     gssize (*write)(BsSink *sink, const guint8 *buffer, gsize size, GError **error);
-    /* Forgets all bytes that were written: the next one is the file's first. NULL where it cannot be done. */
-    gboolean (*restart)(BsSink *sink, GError **error);
+    /* The next byte written is byte `offset` of the file; forgets those from there on. NULL where it cannot
+     * be done. */
+    gboolean (*restart)(BsSink *sink, guint64 offset, GError **error);
     /* For a worker: the file (a new reference), and where its next byte goes; what is behind that is to be
      * cut off first. `sync`, `settle` and `discard` of a sink that lends it may be called in a worker, one at
      * a time. NULL where bytes go by `write` alone, in the event loop. */
@@ -59,6 +60,9 @@ struct _BsSink {
     gboolean (*finish)(BsSink *sink, GError **error);
     /* The file is not wanted: removes what was written and frees the sink. */
     void (*discard)(BsSink *sink);
+    /* It is not wanted now: leaves on the disk what was written and frees the sink. NULL where it cannot be
+     * done. */
+    void (*leave)(BsSink *sink);
 };
 
 /* A source that reads the regular file at `path`. NULL with BS_STREAM_ERROR_READ when it cannot be opened, or

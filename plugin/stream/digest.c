@@ -150,6 +150,29 @@ bs_digest_free(BsDigest *digest)
     g_free(digest);
 }
 
+BsDigest *
+bs_digest_copy(const BsDigest *digest)
+{
+    BsDigest *copy = g_new0(BsDigest, 1);
+
+    g_return_val_if_fail(!digest->ended, NULL);
+    if (gcry_md_copy(&copy->handle, digest->handle) != 0)
+        g_error("libgcrypt has no memory for a digest");
+    return copy;
+}
+
+gboolean
+bs_digest_strongest(const BsDigest *digest, BsHash *hash)
+{
+    for (guint i = BS_HASH_COUNT; i-- > 0;) {
+        if (!gcry_md_is_enabled(digest->handle, infos[i].algorithm))
+            continue;
+        *hash = (BsHash)i;
+        return TRUE;
+    }
+    return FALSE;
+}
+
 void
 bs_digest_update(BsDigest *digest, const guint8 *bytes, gsize length)
 {

@@ -47,7 +47,13 @@ BsDigest *bs_digest_new(guint hashes);
 void bs_digest_free(BsDigest *digest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BsDigest, bs_digest_free)
 
+/* One more that goes on from the same bytes; `digest` must not have ended. */
+BsDigest *bs_digest_copy(const BsDigest *digest);
+
 void bs_digest_update(BsDigest *digest, const guint8 *bytes, gsize length);
+
+/* The strongest of those that were asked for. FALSE if there are none. */
+gboolean bs_digest_strongest(const BsDigest *digest, BsHash *hash);
 
 /* The value over all bytes so far; the digest ends with the first call and takes no more bytes. FALSE if
  * `hash` was not among those asked for. */

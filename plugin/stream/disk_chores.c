@@ -2,6 +2,7 @@
 #include "stream/disk_chores.h"
 
 #include <eventloop.h>
+#include <glib/gstdio.h>
 
 #include "timer.h"
 #include "worker.h"
@@ -122,6 +123,21 @@ discard_on_disk(BsWorker *worker, gpointer sink)
 }
 
 static void
+leave_on_disk(BsWorker *worker, gpointer sink)
+{
+    (void)worker;
+    ((BsSink *)sink)->leave(sink);
+}
+
+static void
+delete_on_disk(BsWorker *worker, gpointer path)
+{
+    (void)worker;
+    g_unlink(path);
+    g_free(path);
+}
+
+static void
 close_on_disk(BsWorker *worker, gpointer source)
 {
     (void)worker;
@@ -149,6 +165,22 @@ bs_sink_discard(BsSink *sink)
 {
     if (sink->lend == NULL || !do_on_disk(discard_on_disk, sink))
         sink->discard(sink);
+}
+
+void
+bs_sink_leave(BsSink *sink)
+{
+    if (sink->lend == NULL || !do_on_disk(leave_on_disk, sink))
+        sink->leave(sink);
+}
+
+void
+bs_file_delete(const char *path)
+{
+    char *job = g_strdup(path);
+
+    if (!do_on_disk(delete_on_disk, job))
+        delete_on_disk(NULL, job);
 }
 
 void

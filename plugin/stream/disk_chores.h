@@ -18,8 +18,12 @@ BsFinish *bs_finish_new(BsSink *sink, BsFinished finished, gpointer data);
  * NULL is allowed. */
 void bs_finish_cancel(BsFinish *finish);
 
-/* Throws `sink` (taken) away, or closes `source` (taken), sooner or later. */
+/* Throws `sink` (taken) away, leaves its file where it is, or closes `source` (taken), sooner or later. */
 void bs_sink_discard(BsSink *sink);
+void bs_sink_leave(BsSink *sink);
 void bs_source_close(BsSource *source);
+
+/* Deletes the file at `path`, sooner or later. */
+void bs_file_delete(const char *path);
 
 #endif

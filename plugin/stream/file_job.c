@@ -8,7 +8,7 @@
 #define TELL_EVERY_US (100 * 1000)
 
 BsFileJob *
-bs_file_job_new(int socket, BsDiskFile *file, guint64 start, guint64 length, guint hashes)
+bs_file_job_new(int socket, BsDiskFile *file, guint64 start, guint64 length, BsDigest *digest)
 {
     BsFileJob *job = g_new0(BsFileJob, 1);
 
@@ -16,8 +16,7 @@ bs_file_job_new(int socket, BsDiskFile *file, guint64 start, guint64 length, gui
     job->file = file;
     job->start = start;
     job->length = length;
-    job->hashes = hashes;
-    job->digest = bs_digest_new(hashes);
+    job->digest = digest;
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->advanced, NULL);
     return job;
@@ -33,6 +32,7 @@ bs_file_job_free(BsFileJob *job)
     }
     bs_disk_file_unref(job->file);
     bs_digest_free(job->digest);
+    g_free(job->checkpoints);
     g_free(job->buffer);
     g_clear_error(&job->error);
     g_clear_error(&job->hash_error);

@@ -13,11 +13,12 @@
 typedef struct {
     int socket; /* does not block */
     BsDiskFile *file;
-    guint64 start;  /* the first byte's place in the file */
-    guint64 length; /* BS_SIZE_UNKNOWN: until the peer ends its half */
-    guint hashes;
-    BsDigest *digest;
-    GError *error; /* the end's; NULL if all bytes went through */
+    guint64 start;     /* the first byte's place in the file */
+    guint64 length;    /* BS_SIZE_UNKNOWN: until the peer ends its half */
+    BsDigest *digest;  /* sending: of the whole file up to the last byte that is sent; receiving: goes on */
+    char *checkpoints; /* receiving: see checkpoints.h; NULL: there are none */
+    guint64 size;      /* ... of the whole file */
+    GError *error;     /* the end's; NULL if all bytes went through */
 
     BsWorker *worker;
     gint64 told_at;  /* the event loop, of progress */
@@ -27,14 +28,14 @@ typedef struct {
     pthread_mutex_t lock; /* for what follows */
     pthread_cond_t advanced;
     guint64 moved;  /* handed to the kernel or written to the file */
-    guint64 hashed; /* sending: by the second reader ... */
+    guint64 hashed; /* sending: the second reader's place in the file ... */
     GError *hash_error;
     gboolean second_ends; /* ... which is to stop */
     gboolean stirred;     /* something has moved since this was asked for */
 } BsFileJob;
 
-/* Takes `socket` and `file`. */
-BsFileJob *bs_file_job_new(int socket, BsDiskFile *file, guint64 start, guint64 length, guint hashes);
+/* Takes `socket`, `file` and `digest`. */
+BsFileJob *bs_file_job_new(int socket, BsDiskFile *file, guint64 start, guint64 length, BsDigest *digest);
 void bs_file_job_free(BsFileJob *job);
 
 /* The work, for bs_worker_new(): sends (send_file.c), or receives (receive_file.c). Ends with `error` set

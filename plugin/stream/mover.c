@@ -9,13 +9,13 @@
 #define BUFFER_BYTES (256 * 1024)
 
 void
-bs_mover_init(BsMover *mover, int fd, BsSource *source, BsSink *sink, guint64 length, guint hashes)
+bs_mover_init(BsMover *mover, int fd, BsSource *source, BsSink *sink, guint64 length, BsDigest *digest)
 {
     BsMover fresh = {.fd = fd, .source = source, .sink = sink, .length = length};
 
     *mover = fresh;
     mover->buffer = g_malloc(BUFFER_BYTES);
-    mover->digest = bs_digest_new(hashes);
+    mover->digest = digest;
 }
 
 void

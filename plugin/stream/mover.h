@@ -29,7 +29,8 @@ typedef struct {
     gboolean stirred; /* set whenever something moved */
 } BsMover;
 
-void bs_mover_init(BsMover *mover, int fd, BsSource *source, BsSink *sink, guint64 length, guint hashes);
+/* `digest` (taken) is that of the bytes before. */
+void bs_mover_init(BsMover *mover, int fd, BsSource *source, BsSink *sink, guint64 length, BsDigest *digest);
 void bs_mover_clear(BsMover *mover);
 
 /* Moves up to one buffer's worth of bytes. `error` is set with BS_MOVE_FAILED only. If the socket

@@ -144,11 +144,11 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
 /* A large file is not cut in a moment, and not at all while a worker is still writing to it: whoever writes
  * next does it. */
 static gboolean
-part_file_restart(BsSink *sink, GError **error)
+part_file_restart(BsSink *sink, guint64 offset, GError **error)
 {
     PartFile *file = (PartFile *)sink;
 
-    if (lseek(bs_disk_file_fd(file->contents), 0, SEEK_SET) < 0) {
+    if (lseek(bs_disk_file_fd(file->contents), (off_t)offset, SEEK_SET) < 0) {
         set_write_error(error, errno);
         return FALSE;
     }
@@ -299,6 +299,12 @@ part_file_discard(BsSink *sink)
     part_file_free(file);
 }
 
+static void
+part_file_leave(BsSink *sink)
+{
+    part_file_free((PartFile *)sink);
+}
+
 static int
 open_folder(const char *path)
 {
@@ -330,8 +336,29 @@ create_part(PartFile *file)
     return EEXIST;
 }
 
+/* What an earlier transfer has left: a file of ours, and nothing else that has come to stand there. */
 static int
-open_part(PartFile *file)
+reopen_part(PartFile *file, const char *name, guint64 offset)
+{
+    int fd = openat(file->folder, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+
+    if (fd < 0)
+        return errno;
+    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1 ||
+        (guint64)info.st_size < offset || lseek(fd, (off_t)offset, SEEK_SET) < 0) {
+        close(fd);
+        return EINVAL;
+    }
+    file->contents = bs_disk_file_new(fd);
+    file->part = g_strdup(name);
+    file->cut = TRUE;
+    return 0;
+}
+
+/* `part`: the name of one that is there; NULL: a new one. */
+static int
+open_part(PartFile *file, const char *part, guint64 offset)
 {
     struct stat info;
 
@@ -342,11 +369,11 @@ open_part(PartFile *file)
         return EISDIR;
     if (strlen(file->target) > NAME_BYTES_MAX)
         return ENAMETOOLONG;
-    return create_part(file);
+    return part != NULL ? reopen_part(file, part, offset) : create_part(file);
 }
 
-BsSink *
-bs_part_file_new(const char *target, gboolean replace, GError **error)
+static BsSink *
+open_sink(const char *target, const char *part, guint64 offset, gboolean replace, GError **error)
 {
     PartFile *file = g_new0(PartFile, 1);
     int code;
@@ -358,17 +385,46 @@ bs_part_file_new(const char *target, gboolean replace, GError **error)
     file->sink.settle = part_file_settle;
     file->sink.finish = part_file_finish;
     file->sink.discard = part_file_discard;
+    file->sink.leave = part_file_leave;
     file->folder = -1;
     file->folder_path = g_path_get_dirname(target);
     file->target = g_path_get_basename(target);
     file->replace = replace;
-    code = *target == '\0' || g_str_has_suffix(target, "/") ? EISDIR : open_part(file);
+    code = *target == '\0' || g_str_has_suffix(target, "/") ? EISDIR : open_part(file, part, offset);
     if (code != 0) {
         set_write_error(error, code);
         part_file_free(file);
         return NULL;
     }
     return &file->sink;
+}
+
+BsSink *
+bs_part_file_new(const char *target, gboolean replace, GError **error)
+{
+    return open_sink(target, NULL, 0, replace, error);
+}
+
+BsSink *
+bs_part_file_reopen(const char *part, guint64 offset, const char *target, gboolean replace, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(part);
+    g_autofree char *target_folder = g_path_get_dirname(target);
+    g_autofree char *name = g_path_get_basename(part);
+
+    if (strcmp(folder, target_folder) != 0) {
+        set_write_error(error, EXDEV);
+        return NULL;
+    }
+    return open_sink(target, name, offset, replace, error);
+}
+
+char *
+bs_part_file_path(BsSink *sink)
+{
+    const PartFile *file = (const PartFile *)sink;
+
+    return sink->leave == part_file_leave ? g_build_filename(file->folder_path, file->part, NULL) : NULL;
 }
 
 void

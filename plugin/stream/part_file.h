@@ -11,6 +11,15 @@
  * with BS_STREAM_ERROR_WRITE or _NO_SPACE when the folder cannot be written to. */
 BsSink *bs_part_file_new(const char *target, gboolean replace, GError **error);
 
+/* Goes on with an unfinished file that such a sink has left (`part`, in the same folder as `target`): its
+ * next byte is byte `offset`, and what is behind that does not belong to it any more. NULL with
+ * BS_STREAM_ERROR_WRITE if it is not there, or is not what was left. */
+BsSink *bs_part_file_reopen(const char *part, guint64 offset, const char *target, gboolean replace,
+                            GError **error);
+
+/* The path of the unfinished file, newly allocated; NULL if `sink` is none of these. */
+char *bs_part_file_path(BsSink *sink);
+
 /* Asks for the name under which the finished file will stand: `target`, or another one in its folder if that
  * was taken. `*final_name` becomes NULL at once, and stays so unless `finish` succeeds, which sets it to the
  * path (newly allocated, the caller's). `final_name` must live as long as the sink. At most one place can be

@@ -52,6 +52,7 @@ release(BsPump *pump)
     if (pump->mover != NULL)
         bs_mover_clear(pump->mover);
     g_free(pump->mover);
+    bs_digest_free(pump->digest);
     g_free(pump->id);
     g_free(pump);
 }
@@ -126,10 +127,12 @@ static void
 hear_worker(BsPump *pump)
 {
     pump->moved = bs_file_job_moved(pump->job);
-    if (pump->worker_ended)
+    if (pump->worker_ended) {
+        pump->digest = g_steal_pointer(&pump->job->digest);
         bs_pump_end(pump, g_steal_pointer(&pump->job->error));
-    else if (pump->moved > 0)
+    } else if (pump->moved > 0) {
         bs_pump_report_progress(pump, g_get_monotonic_time());
+    }
 }
 
 void
@@ -223,12 +226,10 @@ pump_new(const char *id, int fd, gboolean sends, const BsPumpEvents *events, gpo
     return pump;
 }
 
-/* FALSE if there can be no thread. Takes `file`. */
+/* FALSE if there can be no thread; the job is gone then. */
 static gboolean
-start_worker(BsPump *pump, BsDiskFile *file, guint64 position, guint64 length, guint hashes)
+start_worker(BsPump *pump, BsFileJob *job)
 {
-    BsFileJob *job = bs_file_job_new(pump->fd, file, position, length, hashes);
-
     pump->job = job;
     fcntl(pump->fd, F_SETFL, fcntl(pump->fd, F_GETFL) | O_NONBLOCK);
     pump->worker = bs_worker_new(pump->sends ? "bytestreams send" : "bytestreams recv",
@@ -242,11 +243,12 @@ start_worker(BsPump *pump, BsDiskFile *file, guint64 position, guint64 length, g
     return pump->worker != NULL;
 }
 
+/* `digest` is taken. */
 static void
-start_mover(BsPump *pump, BsSource *source, BsSink *sink, guint64 length, guint hashes)
+start_mover(BsPump *pump, BsSource *source, BsSink *sink, guint64 length, BsDigest *digest)
 {
     pump->mover = g_new(BsMover, 1);
-    bs_mover_init(pump->mover, pump->fd, source, sink, length, hashes);
+    bs_mover_init(pump->mover, pump->fd, source, sink, length, digest);
     bs_pump_kick_after(pump, 0);
 }
 
@@ -258,8 +260,33 @@ bs_pump_send(const char *id, int fd, BsSource *source, guint64 length, guint has
     guint64 position = 0;
     BsDiskFile *file = source->lend != NULL ? source->lend(source, &position) : NULL;
 
-    if (file == NULL || !start_worker(pump, file, position, length, hashes))
-        start_mover(pump, source, NULL, length, hashes);
+    if (file == NULL ||
+        !start_worker(pump, bs_file_job_new(fd, file, position, length, bs_digest_new(hashes))))
+        /* In turns nothing is read that is not sent. */
+        start_mover(pump, source, NULL, length, bs_digest_new(position == 0 ? hashes : 0));
+    return pump;
+}
+
+BsPump *
+bs_pump_receive_rest(const char *id, int fd, BsSink *sink, guint64 length, BsDigest *digest,
+                     const char *checkpoints, guint64 size, const BsPumpEvents *events, gpointer data)
+{
+    BsPump *pump = pump_new(id, fd, FALSE, events, data);
+    guint64 position = 0;
+    BsDiskFile *file = sink->lend != NULL ? sink->lend(sink, &position) : NULL;
+    g_autoptr(BsDigest) before = bs_digest_copy(digest);
+    BsFileJob *job;
+
+    if (file != NULL) {
+        job = bs_file_job_new(fd, file, position, length, digest);
+        job->checkpoints = g_strdup(checkpoints);
+        job->size = size;
+        if (start_worker(pump, job))
+            return pump;
+    } else {
+        bs_digest_free(digest);
+    }
+    start_mover(pump, NULL, sink, length, g_steal_pointer(&before));
     return pump;
 }
 
@@ -267,13 +294,8 @@ BsPump *
 bs_pump_receive(const char *id, int fd, BsSink *sink, guint64 length, guint hashes,
                 const BsPumpEvents *events, gpointer data)
 {
-    BsPump *pump = pump_new(id, fd, FALSE, events, data);
-    guint64 position = 0;
-    BsDiskFile *file = sink->lend != NULL ? sink->lend(sink, &position) : NULL;
-
-    if (file == NULL || !start_worker(pump, file, position, length, hashes))
-        start_mover(pump, NULL, sink, length, hashes);
-    return pump;
+    return bs_pump_receive_rest(id, fd, sink, length, bs_digest_new(hashes), NULL, BS_SIZE_UNKNOWN, events,
+                                data);
 }
 
 void
@@ -295,7 +317,7 @@ bs_pump_moved(const BsPump *pump)
 BsDigest *
 bs_pump_digest(BsPump *pump)
 {
-    return pump->worker != NULL ? pump->job->digest : pump->mover->digest;
+    return pump->mover != NULL ? pump->mover->digest : pump->digest;
 }
 
 int

@@ -22,8 +22,8 @@ typedef struct {
 
 /* Sends `length` bytes of `source` from its current position over `fd`, then ends its half of the connection
  * (shutdown), so that nothing waits in a relay's buffers. Borrows `source`, takes `fd`. Less in the source
- * than `length` is BS_STREAM_ERROR_CHANGED. `hashes`: see bs_digest_new(). `id`: the transfer's, for the
- * debug window. */
+ * than `length` is BS_STREAM_ERROR_CHANGED. `hashes` (see bs_digest_new()) are of the source from its first
+ * byte on, be it sent or not. `id`: the transfer's, for the debug window. */
 BsPump *bs_pump_send(const char *id, int fd, BsSource *source, guint64 length, guint hashes,
                      const BsPumpEvents *events, gpointer data);
 
@@ -33,13 +33,20 @@ BsPump *bs_pump_send(const char *id, int fd, BsSource *source, guint64 length, g
 BsPump *bs_pump_receive(const char *id, int fd, BsSink *sink, guint64 length, guint hashes,
                         const BsPumpEvents *events, gpointer data);
 
+/* The same of the rest of a file. `digest` (taken) is that of the bytes before. In the file `checkpoints`
+ * (NULL: nowhere) it is kept how far the file is right (see checkpoints.h), of `size` bytes in all. */
+BsPump *bs_pump_receive_rest(const char *id, int fd, BsSink *sink, guint64 length, BsDigest *digest,
+                             const char *checkpoints, guint64 size, const BsPumpEvents *events,
+                             gpointer data);
+
 /* The source has bytes again, or the sink takes them again. */
 void bs_pump_wake(BsPump *pump);
 
 /* Bytes moved so far. */
 guint64 bs_pump_moved(const BsPump *pump);
 
-/* After a `done` without error: the digest of all that was moved, owned by the pump. */
+/* After `done`: the digest of all that was moved, and of what was before, owned by the pump. NULL if a disk
+ * holds up what would know it. */
 BsDigest *bs_pump_digest(BsPump *pump);
 
 /* The same: bytes that the kernel here still holds because the peer's has not acknowledged them; -1 when the

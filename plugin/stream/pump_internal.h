@@ -32,6 +32,7 @@ struct _BsPump {
     BsFileJob *job; /* the worker's, as are the socket and the digest */
     gboolean worker_ended;
     BsMover *mover;
+    BsDigest *digest; /* the worker's, once it has ended */
     guint watch;
 
     guint kick; /* a timeout that continues the work */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "stream/bytes.h"
+#include "stream/checkpoints.h"
 #include "stream/file_job.h"
 #include "stream/mover.h"
 #include "stream/pump.h"
@@ -21,6 +22,13 @@ set_write_error(GError **error, int code)
 
     g_set_error_literal(error, BS_STREAM_ERROR, no_space ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
                         g_strerror(code));
+}
+
+static gboolean
+is_fault_of_file(const GError *error)
+{
+    return g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_WRITE) ||
+           g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_NO_SPACE);
 }
 
 /* What stood behind the first byte does not belong to this file. */
@@ -102,8 +110,9 @@ check_end(const BsFileJob *job, GError **error)
     return FALSE;
 }
 
+/* `checkpoints` may be NULL. */
 static gboolean
-receive(BsFileJob *job, guint8 *buffer, GError **error)
+receive(BsFileJob *job, guint8 *buffer, BsCheckpoints *checkpoints, GError **error)
 {
     guint64 taken = 0;
 
@@ -119,20 +128,35 @@ receive(BsFileJob *job, guint8 *buffer, GError **error)
         if (!write_all(job, buffer, (gsize)count, taken, error))
             return FALSE;
         taken += (guint64)count;
+        if (checkpoints != NULL)
+            bs_checkpoints_add(checkpoints, job->start + taken, job->digest, FALSE);
     }
     return check_for_excess(job, error);
+}
+
+/* What was hashed has been written as well, unless writing has failed. */
+static void
+receive_with_checkpoints(BsFileJob *job)
+{
+    g_autofree guint8 *buffer = g_malloc(BUFFER_BYTES);
+    BsCheckpoints *checkpoints =
+        job->checkpoints != NULL ? bs_checkpoints_open(job->checkpoints, job->size) : NULL;
+
+    receive(job, buffer, checkpoints, &job->error);
+    if (checkpoints != NULL && job->moved > 0 && !is_fault_of_file(job->error))
+        bs_checkpoints_add(checkpoints, job->start + job->moved, job->digest, TRUE);
+    bs_checkpoints_close(checkpoints);
 }
 
 void
 bs_file_job_receive(BsWorker *worker, gpointer data)
 {
     BsFileJob *job = data;
-    g_autofree guint8 *buffer = g_malloc(BUFFER_BYTES);
 
     job->worker = worker;
     bs_disk_file_begin_writing(job->file);
     if (!bs_worker_is_stopped(worker) && cut_file(job, &job->error))
-        receive(job, buffer, &job->error);
+        receive_with_checkpoints(job);
     bs_disk_file_end_writing(job->file);
     g_clear_pointer(&job->file, bs_disk_file_unref);
 }

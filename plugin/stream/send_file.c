@@ -33,14 +33,14 @@ set_changed(GError **error)
                         "The file is shorter than it was when it was offered");
 }
 
-/* Reads at `place` of what is sent: how many bytes, or -1. None is an error as well. */
+/* Reads at `place` of the file: how many bytes, or -1. None is an error as well. */
 static gssize
 read_at(const BsFileJob *job, guint8 *buffer, gsize size, guint64 place, GError **error)
 {
     gssize count;
 
     do
-        count = pread(bs_disk_file_fd(job->file), buffer, size, (off_t)(job->start + place));
+        count = pread(bs_disk_file_fd(job->file), buffer, size, (off_t)place);
     while (count < 0 && errno == EINTR);
     if (count < 0)
         set_read_error(error, errno);
@@ -51,6 +51,21 @@ read_at(const BsFileJob *job, guint8 *buffer, gsize size, guint64 place, GError 
 
 /* The second reader. */
 
+static gboolean
+has_second_reader(const BsFileJob *job)
+{
+    BsHash hash;
+
+    return bs_digest_strongest(job->digest, &hash) && job->start + job->length > 0;
+}
+
+/* Both read the same pages only if both begin with the first one: else neither waits for the other. */
+static gboolean
+goes_together(const BsFileJob *job)
+{
+    return job->start == 0;
+}
+
 /* Waits until the second reader may go on at `hashed`; FALSE if it is to stop. */
 static gboolean
 may_hash(BsFileJob *job, guint64 hashed)
@@ -58,7 +73,7 @@ may_hash(BsFileJob *job, guint64 hashed)
     gboolean goes_on;
 
     pthread_mutex_lock(&job->lock);
-    while (!job->second_ends && hashed >= job->moved + APART_BYTES)
+    while (!job->second_ends && goes_together(job) && hashed >= job->moved + APART_BYTES)
         pthread_cond_wait(&job->advanced, &job->lock);
     goes_on = !job->second_ends;
     pthread_mutex_unlock(&job->lock);
@@ -81,10 +96,11 @@ hash_file(gpointer data)
     BsFileJob *job = data;
     g_autofree guint8 *buffer = g_malloc(BUFFER_BYTES);
     GError *error = NULL;
+    guint64 end = job->start + job->length;
     guint64 hashed = 0;
 
-    while (error == NULL && hashed < job->length && may_hash(job, hashed)) {
-        gssize count = read_at(job, buffer, (gsize)MIN(job->length - hashed, BUFFER_BYTES), hashed, &error);
+    while (error == NULL && hashed < end && may_hash(job, hashed)) {
+        gssize count = read_at(job, buffer, (gsize)MIN(end - hashed, BUFFER_BYTES), hashed, &error);
 
         if (count > 0) {
             bs_digest_update(job->digest, buffer, (gsize)count);
@@ -103,8 +119,8 @@ static gboolean
 may_send(BsFileJob *job, guint64 sent, GError **error)
 {
     pthread_mutex_lock(&job->lock);
-    while (job->hashes != 0 && job->hash_error == NULL && sent >= job->hashed + APART_BYTES &&
-           !bs_worker_is_stopped(job->worker))
+    while (has_second_reader(job) && goes_together(job) && job->hash_error == NULL &&
+           sent >= job->hashed + APART_BYTES && !bs_worker_is_stopped(job->worker))
         pthread_cond_wait(&job->advanced, &job->lock);
     if (job->hash_error != NULL)
         g_propagate_error(error, g_steal_pointer(&job->hash_error));
@@ -119,7 +135,7 @@ send_copy(BsFileJob *job, gsize count, guint64 place, GError **error)
 
     if (job->buffer == NULL)
         job->buffer = g_malloc(BUFFER_BYTES);
-    got = read_at(job, job->buffer, MIN(count, BUFFER_BYTES), place, error);
+    got = read_at(job, job->buffer, MIN(count, BUFFER_BYTES), job->start + place, error);
     return got < 0 ? -1 : send(job->socket, job->buffer, (gsize)got, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -134,7 +150,7 @@ blame_file(const BsFileJob *job, guint64 place, GError **error)
 
     if (code == EPIPE || code == ECONNRESET)
         return;
-    (void)read_at(job, &byte, 1, place, error);
+    (void)read_at(job, &byte, 1, job->start + place, error);
     errno = code;
 }
 
@@ -216,7 +232,7 @@ send_and_hash(BsFileJob *job)
     GThread *second = NULL;
     gboolean sent;
 
-    if (job->hashes != 0 && job->length > 0)
+    if (has_second_reader(job))
         second = g_thread_try_new("bytestreams hash", hash_file, job, NULL);
     sent = send_all(job, &job->error);
     if (second != NULL)

@@ -22,6 +22,7 @@ struct _BsEndpoint {
     BsDisclosurePolicy disclosure;
     BsOwnJidPolicy own_jid;
     BsHashingPolicy hashing;
+    BsMemory *memory;
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
@@ -103,6 +104,30 @@ bs_endpoint_set_hashing(BsEndpoint *endpoint, BsHashingPolicy policy)
     endpoint->hashing = policy;
 }
 
+void
+bs_endpoint_set_memory(BsEndpoint *endpoint, BsMemory *memory)
+{
+    endpoint->memory = memory;
+}
+
+BsMemory *
+bs_endpoint_memory(const BsEndpoint *endpoint)
+{
+    return endpoint->memory;
+}
+
+const char *
+bs_endpoint_account_name(const BsEndpoint *endpoint)
+{
+    return endpoint->account != NULL ? purple_account_get_username(endpoint->account) : "";
+}
+
+const GPtrArray *
+bs_endpoint_all(const BsEndpoint *endpoint)
+{
+    return endpoint->transfers;
+}
+
 gboolean
 bs_endpoint_hashes_files(const BsEndpoint *endpoint)
 {
@@ -131,6 +156,15 @@ bs_endpoint_own_jid(const BsEndpoint *endpoint, const char *peer, const char *ad
     return g_strdup(addressed != NULL ? addressed : bs_iq_link_own_jid(endpoint->link));
 }
 
+/* Only there we are known by another name. */
+gboolean
+bs_endpoint_is_occupant(const BsEndpoint *endpoint, const char *peer)
+{
+    g_autofree char *jid = endpoint->own_jid != NULL ? endpoint->own_jid(endpoint->account, peer) : NULL;
+
+    return jid != NULL;
+}
+
 void
 bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer)
 {
@@ -154,6 +188,12 @@ bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
         bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transport->class->stream_id(transport));
 }
 
+void
+bs_endpoint_session_ended(BsEndpoint *endpoint, const BsJingleSession *session)
+{
+    bs_ended_add(endpoint->ended, bs_jingle_session_peer(session), bs_jingle_session_sid(session));
+}
+
 guint
 bs_endpoint_transfers(const BsEndpoint *endpoint)
 {
@@ -171,6 +211,21 @@ bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer)
     }
 }
 
+/* A transfer has two sessions while one takes the place of the other. */
+static gboolean
+has_sid(const BsTransfer *transfer, const char *sid)
+{
+    return strcmp(transfer->protocol->sid(transfer), sid) == 0 ||
+           (transfer->old_session != NULL && strcmp(bs_jingle_session_sid(transfer->old_session), sid) == 0);
+}
+
+static BsJingleSession *
+session_of(const BsTransfer *transfer, const char *sid)
+{
+    return strcmp(bs_jingle_session_sid(transfer->session), sid) == 0 ? transfer->session
+                                                                      : transfer->old_session;
+}
+
 /* The transfer of this protocol whose session has this sid; with `peer` only if that is its peer. */
 static BsTransfer *
 find_transfer(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const char *sid, const char *peer)
@@ -178,7 +233,7 @@ find_transfer(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const ch
     for (guint i = 0; sid != NULL && i < endpoint->transfers->len; i++) {
         BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 
-        if (transfer->protocol == protocol && strcmp(transfer->protocol->sid(transfer), sid) == 0 &&
+        if (transfer->protocol == protocol && has_sid(transfer, sid) &&
             (peer == NULL || bs_jid_equal(bs_transfer_peer(transfer), peer)))
             return transfer;
     }
@@ -227,6 +282,23 @@ bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer)
            count_ringing(endpoint, peer) >= RINGING_MAX_OF_ONE;
 }
 
+gboolean
+bs_endpoint_announce_resumed(BsEndpoint *endpoint, BsTransfer *transfer)
+{
+    gboolean goes_on;
+
+    endpoint->references++;
+    if (endpoint->events->resumed != NULL)
+        endpoint->events->resumed(endpoint, transfer, transfer->path, endpoint->data);
+    goes_on = g_ptr_array_find(endpoint->transfers, transfer, NULL);
+    if (goes_on && transfer->events == NULL) {
+        bs_transfer_leave(transfer);
+        goes_on = FALSE;
+    }
+    endpoint_unref(endpoint);
+    return goes_on;
+}
+
 void
 bs_endpoint_announce(BsEndpoint *endpoint, BsTransfer *transfer)
 {
@@ -267,10 +339,10 @@ receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
         bs_transfer_heard(transfer);
         /* Two offers under one sid crossed: ours stands (XEP-0166, 7.2.16). */
         if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE &&
-            bs_jingle_session_is_initiator(transfer->session))
+            bs_jingle_session_is_initiator(session_of(transfer, sid)))
             bs_jingle_answer(endpoint->link, iq, BS_JINGLE_TIE_BREAK);
         else
-            bs_jingle_session_receive(transfer->session, iq);
+            bs_jingle_session_receive(session_of(transfer, sid), iq);
         return TRUE;
     }
     if (from == NULL || !concerns_files(endpoint, jingle, from))

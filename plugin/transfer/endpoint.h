@@ -11,11 +11,15 @@
 
 typedef struct _BsEndpoint BsEndpoint;
 typedef struct _BsTransfer BsTransfer;
+typedef struct _BsMemory BsMemory;
 
 typedef struct {
     /* A peer offers a file: bs_transfer_watch() it inside, or it is declined; then accept or decline it, at
      * any time. */
     void (*offered)(BsEndpoint *endpoint, BsTransfer *transfer, gpointer data);
+    /* A peer asks for the rest of the file at `path`, which we offered earlier: bs_transfer_watch() it
+     * inside, or it ends. May be NULL. */
+    void (*resumed)(BsEndpoint *endpoint, BsTransfer *transfer, const char *path, gpointer data);
 } BsEndpointEvents;
 
 /* An endpoint that speaks over `link` (borrowed; it must outlive the endpoint) and dials through the proxy
@@ -36,6 +40,10 @@ typedef char *(*BsOwnJidPolicy)(PurpleAccount *account, const char *peer);
 
 /* From now on transfers ask `policy` by what JID their peers know us; before, by our full JID. */
 void bs_endpoint_set_own_jid_policy(BsEndpoint *endpoint, BsOwnJidPolicy policy);
+
+/* From now on `memory` (borrowed; it must outlive the endpoint) keeps what a transfer needs to go on later.
+ */
+void bs_endpoint_set_memory(BsEndpoint *endpoint, BsMemory *memory);
 
 /* Whether files that come in are hashed and verified; without a policy they are. */
 typedef gboolean (*BsHashingPolicy)(void);

@@ -3,10 +3,12 @@
 #ifndef BS_TRANSFER_INTERNAL_H
 #define BS_TRANSFER_INTERNAL_H
 
+#include "stream/checkpoints.h"
 #include "stream/disk_chores.h"
 #include "stream/pump.h"
 #include "transfer/jingle_file.h"
 #include "transfer/jingle_session.h"
+#include "transfer/memory.h"
 #include "transfer/stream_initiation.h"
 #include "transfer/transfer.h"
 #include "transport/transport.h"
@@ -22,6 +24,7 @@ typedef enum {
                           */
     TRANSFER_CONFIRMING, /* out: all bytes are sent; waiting for the peer's word on them */
     TRANSFER_LOST,       /* the connection failed: waiting for the peer to say why, or to go on */
+    TRANSFER_ASKING,     /* in: the rest was asked for, in a session of its own */
 } TransferState;
 
 /* What the peer's latest request brought, to be acted on once it is answered. */
@@ -90,6 +93,20 @@ struct _BsTransfer {
     BsPump *pump;
     BsFinish *finish;          /* TRANSFER_FINISHING */
     BsEndReason finish_reason; /* ... what it is if the file gets its name */
+
+    /* Of transfer_rest.c. */
+    char *path;                   /* out: of the file; in: where it is to stand; NULL: nobody said */
+    gboolean replace;             /* in: what has come to stand there may be replaced */
+    char *remembered;             /* what is kept of it in the memory; NULL: nothing */
+    BsDigest *before;             /* in: of the bytes before the part that is sent; NULL: there are none */
+    BsJingleSession *old_session; /* in: that in which a connection broke, until the rest is granted */
+    guint64 got;                  /* in: how far the file is right ... */
+    BsDigest *got_digest;         /* ... and the digest of that; NULL: that is not known yet */
+    BsPrefix *prefix;             /* ... which is being found out */
+    guint fruitless;              /* in: how many connections broke without a byte, one after the other */
+    gboolean rest_refused;        /* in: the peer does not answer requests, or not this one */
+    gboolean resumed;             /* in: some of it arrived over an earlier connection */
+    gboolean peer_may_ask;        /* out: the receiver knows of ranges */
 
     BsEndReason lost_reason; /* what it is if no other way is found */
     gboolean received;       /* out: the peer has said that it has the whole file */
@@ -168,6 +185,9 @@ BsTransportVerdict bs_transfer_set_transport(BsTransfer *transfer, const xmlnode
 /* Both sides have accepted: makes the connection. */
 void bs_transfer_connect(BsTransfer *transfer);
 
+/* The connection that broke is to be made once more, or another one: proposes it, or ends the transfer. */
+void bs_transfer_propose_after_break(BsTransfer *transfer);
+
 /* The connection broke while bytes moved: another one is made if the peer takes part, or the transfer ends.
  */
 void bs_transfer_lose(BsTransfer *transfer);
@@ -201,6 +221,40 @@ void bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route);
  */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 
+/* transfer_rest.c: what is done when a part of the file has arrived. */
+
+/* The peer's user, or ours, has accepted: from now on the transfer is remembered, if it could go on later. */
+void bs_transfer_remember(BsTransfer *transfer);
+
+/* The end: is it one after which the transfer can go on later? If so what is there is kept, else forgotten.
+ */
+gboolean bs_transfer_keep(BsTransfer *transfer, BsEndReason reason);
+void bs_transfer_forget(BsTransfer *transfer);
+void bs_transfer_free_rest(BsTransfer *transfer);
+
+/* In: where to keep how far the file is right, newly allocated; NULL: nowhere. */
+char *bs_transfer_checkpoints(const BsTransfer *transfer);
+
+/* In: the pump is about to go; how far it has come is noted. */
+void bs_transfer_note_progress(BsTransfer *transfer);
+
+/* In: the connection broke. Asks for the rest of the file (XEP-0234, 6.2), in TRANSFER_ASKING. FALSE if that
+ * cannot be. */
+gboolean bs_transfer_ask_for_rest(BsTransfer *transfer);
+
+/* In: the peer accepts that, or it does not; the latter may end the transfer. */
+gboolean bs_transfer_take_grant(BsTransfer *transfer, const xmlnode *description);
+void bs_transfer_rest_granted(BsTransfer *transfer);
+void bs_transfer_rest_refused(BsTransfer *transfer, BsEndReason reason);
+
+/* The peer ended the session in which the connection broke. May end the transfer. */
+void bs_transfer_old_session_ended(BsTransfer *transfer, BsJingleReason reason);
+
+/* Out: a request for a file, or the rest of one, that was offered to exactly this peer: it is being sent, and
+ * the request has been answered. FALSE if it was not. */
+gboolean bs_endpoint_receive_request(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version,
+                                     const BsFileOffer *wanted);
+
 /* offers.c */
 
 /* A peer's offers: IQs of type set with these elements. Answered, now or by what becomes of them. */
@@ -225,6 +279,16 @@ BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
 /* What `peer` calls us, newly allocated. `addressed`: where the stanza went that we have of it; NULL: there
  * is none. */
 char *bs_endpoint_own_jid(const BsEndpoint *endpoint, const char *peer, const char *addressed);
+/* NULL if nothing is remembered. */
+BsMemory *bs_endpoint_memory(const BsEndpoint *endpoint);
+const char *bs_endpoint_account_name(const BsEndpoint *endpoint);
+gboolean bs_endpoint_is_occupant(const BsEndpoint *endpoint, const char *peer);
+/* The transfer whose session this is, which is not its only one any more, says nothing more in it. */
+void bs_endpoint_session_ended(BsEndpoint *endpoint, const BsJingleSession *session);
+/* Tells the user of a transfer that the peer has asked for. FALSE if nobody wants to know of it: it is gone.
+ */
+gboolean bs_endpoint_announce_resumed(BsEndpoint *endpoint, BsTransfer *transfer);
+const GPtrArray *bs_endpoint_all(const BsEndpoint *endpoint);
 gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.

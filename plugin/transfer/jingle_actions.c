@@ -127,7 +127,7 @@ send_offer_or_answer(BsJingleSession *session, const char *action, const char *r
     xmlnode *content = new_content(session, jingle);
 
     bs_xml_set_attrib(jingle, role, own_jid);
-    bs_xml_set_attrib(content, "senders", "initiator");
+    bs_xml_set_attrib(content, "senders", session->request ? "responder" : "initiator");
     xmlnode_insert_child(content, description);
     xmlnode_insert_child(content, transport);
     send_action(session, jingle, request_answered);
@@ -205,6 +205,23 @@ bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, con
     session->state = SESSION_ENDED;
     jingle = bs_jingle_new("session-terminate", session->sid);
     bs_jingle_add_reason(jingle, reason, specific, specific_ns);
+    send_action(session, jingle, NULL);
+}
+
+void
+bs_jingle_session_give_way(BsJingleSession *session, const char *sid)
+{
+    xmlnode *jingle;
+    xmlnode *reason;
+
+    if (session->state == SESSION_ENDED)
+        return;
+    session->state = SESSION_ENDED;
+    jingle = bs_jingle_new("session-terminate", session->sid);
+    reason = bs_xml_add_child(jingle, "reason", BS_NS_JINGLE);
+    bs_xml_add_text(
+        bs_xml_add_child(reason, bs_jingle_reason_name(BS_JINGLE_ALTERNATIVE_SESSION), BS_NS_JINGLE), "sid",
+        sid);
     send_action(session, jingle, NULL);
 }
 

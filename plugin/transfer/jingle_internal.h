@@ -17,6 +17,7 @@ struct _BsJingleSession {
     char *sid;
     char *content;
     gboolean initiator;
+    gboolean request; /* the responder sends */
     SessionState state;
     const BsJingleEvents *events;
     gpointer data;

@@ -112,6 +112,12 @@ bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJ
 }
 
 void
+bs_jingle_session_set_request(BsJingleSession *session)
+{
+    session->request = TRUE;
+}
+
+void
 bs_jingle_session_free(BsJingleSession *session)
 {
     if (session == NULL)

@@ -41,8 +41,12 @@ BsJingleSession *bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlno
 /* Frees it at any moment; sends nothing. NULL is allowed. */
 void bs_jingle_session_free(BsJingleSession *session);
 
-/* Sends session-initiate (`senders` is the initiator), session-accept, transport-info, session-info around
- * the nodes, which are taken. `own_jid` is what the peer calls us. */
+/* The responder is to send the file: a request (XEP-0234, 6.2). Before anything is sent; else the initiator
+ * is. */
+void bs_jingle_session_set_request(BsJingleSession *session);
+
+/* Sends session-initiate, session-accept, transport-info, session-info around the nodes, which are taken.
+ * `own_jid` is what the peer calls us. */
 void bs_jingle_session_initiate(BsJingleSession *session, const char *own_jid, xmlnode *description,
                                 xmlnode *transport);
 void bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode *description,
@@ -62,6 +66,9 @@ void bs_jingle_session_transport_reject(BsJingleSession *session);
  * session is over: it takes nothing more, and is to be freed. */
 void bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, const char *specific,
                                  const char *specific_ns);
+
+/* The same where the session of the id `sid` takes its place (XEP-0166, 7.4: alternative-session). */
+void bs_jingle_session_give_way(BsJingleSession *session, const char *sid);
 
 /* Hands in a request of this session's peer and sid other than session-initiate: answers it and calls the
  * events. */

@@ -34,6 +34,7 @@ static const char *const reason_names[] = {
     [BS_JINGLE_FAILED_TRANSPORT] = "failed-transport",
     [BS_JINGLE_GENERAL_ERROR] = "general-error",
     [BS_JINGLE_GONE] = "gone",
+    [BS_JINGLE_ALTERNATIVE_SESSION] = "alternative-session",
     [BS_JINGLE_INCOMPATIBLE_PARAMETERS] = "incompatible-parameters",
     [BS_JINGLE_MEDIA_ERROR] = "media-error",
     [BS_JINGLE_SECURITY_ERROR] = "security-error",

@@ -20,7 +20,7 @@ refusal(const xmlnode *jingle, const BsFileOffer *offer, gboolean request, const
     *specific = NULL;
     if (bs_jingle_count_contents(jingle) > 1)
         return BS_JINGLE_FAILED_APPLICATION;
-    if (request || senders == BS_JINGLE_SENDERS_RESPONDER) {
+    if (request) {
         *specific = "file-not-available";
         return BS_JINGLE_FAILED_APPLICATION;
     }
@@ -83,6 +83,10 @@ bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmln
         bs_jingle_answer(bs_endpoint_link(endpoint), iq, BS_JINGLE_RESOURCE_CONSTRAINT);
         return;
     }
+    request = request || bs_jingle_senders(content) == BS_JINGLE_SENDERS_RESPONDER;
+    if (request && bs_jingle_count_contents(jingle) == 1 &&
+        bs_endpoint_receive_request(endpoint, iq, version, offer))
+        return;
     reason = refusal(jingle, offer, request, &specific);
     if (reason != BS_JINGLE_NO_REASON) {
         bs_log(NULL, "an offer of %s was turned down: %s", bs_jingle_attrib(iq, "from"),

@@ -31,6 +31,7 @@ let_go(BsTransfer *transfer)
     bs_timer_clear(&transfer->unavailable_timer);
     g_clear_pointer(&transfer->pump, bs_pump_free);
     g_clear_pointer(&transfer->finish, bs_finish_cancel);
+    bs_prefix_cancel(&transfer->prefix);
     bs_transfer_free_transports(transfer);
     transfer->protocol->let_go(transfer);
 }
@@ -44,6 +45,7 @@ bs_transfer_free(BsTransfer *transfer)
     if (transfer->sink != NULL)
         bs_sink_discard(transfer->sink);
     transfer->protocol->free(transfer);
+    bs_transfer_free_rest(transfer);
     bs_file_offer_free(transfer->offer);
     g_free(transfer->own_jid);
     g_free(transfer->id);
@@ -55,8 +57,9 @@ bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
 {
     BsEnd end = {.reason = reason, .detail = (char *)detail};
 
-    bs_log(transfer->id, "ended: %s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",
-           detail != NULL ? detail : "");
+    end.goes_on = bs_transfer_keep(transfer, reason);
+    bs_log(transfer->id, "ended: %s%s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",
+           detail != NULL ? detail : "", end.goes_on ? "; it can go on later" : "");
     bs_endpoint_remove(transfer->endpoint, transfer);
     let_go(transfer);
     if (transfer->events != NULL)
@@ -151,6 +154,7 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
     }
     bs_log(transfer->id, "accepted here");
     transfer->sink = sink;
+    bs_transfer_remember(transfer);
     transfer->protocol->accept(transfer);
 }
 
@@ -160,8 +164,17 @@ end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
 {
     bs_log(transfer->id, "ended here: %s", why);
     transfer->protocol->terminate(transfer, reason, NULL);
+    bs_transfer_forget(transfer);
     bs_endpoint_remove(transfer->endpoint, transfer);
     bs_transfer_free(transfer);
+}
+
+void
+bs_transfer_leave(BsTransfer *transfer)
+{
+    gboolean goes_on = bs_transfer_keep(transfer, BS_END_PEER_GONE);
+
+    end_silently(transfer, BS_JINGLE_GONE, goes_on ? "it can go on later" : "it cannot go on");
 }
 
 void

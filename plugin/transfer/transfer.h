@@ -6,6 +6,7 @@
 #include "stream/bytes.h"
 #include "transfer/endpoint.h"
 #include "transfer/file_offer.h"
+#include "transfer/memory.h"
 #include "transport/route.h"
 
 typedef enum {
@@ -26,7 +27,8 @@ typedef enum {
 
 typedef struct {
     BsEndReason reason;
-    char *detail; /* the system's own words, for the reason's sentence; NULL if there are none */
+    gboolean goes_on; /* once both are online again */
+    char *detail;     /* the system's own words, for the reason's sentence; NULL if there are none */
 } BsEnd;
 
 typedef struct {
@@ -58,11 +60,32 @@ void bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpo
  */
 void bs_transfer_accept(BsTransfer *transfer, BsSink *sink);
 
+/* The same where a part of the file is there already: `digest` (taken) is that of its first `offset` bytes,
+ * and `sink` takes those behind. `remembered` (see memory.h) is what is known of it. */
+void bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset, BsDigest *digest,
+                             const char *remembered);
+
+/* Where the file is, or is to stand (an absolute path): a transfer that is interrupted can then go on later.
+ * Before it is accepted. `replace` is for those that come in: whether what has come to stand there may be
+ * replaced. */
+void bs_transfer_set_path(BsTransfer *transfer, const char *path, gboolean replace);
+
+/* Asks the full JID `peer` for the rest of a file that it offered earlier, `item` of its endpoint's memory:
+ * see bs_transfer_accept_rest(). `accepted` is told when the peer sends it. */
+BsTransfer *bs_transfer_ask(BsEndpoint *endpoint, const char *peer, BsRemembered *item, BsSink *sink,
+                            guint64 offset, BsDigest *digest, const BsTransferEvents *events, gpointer data);
+
+/* What an unfinished file of `offer` is hashed with: a bit set. */
+guint bs_transfer_hashes_for_rest(const BsFileOffer *offer);
+
 /* The user does not want an incoming offer: tells the peer and frees the transfer. No event follows. */
 void bs_transfer_decline(BsTransfer *transfer);
 
 /* Ends the transfer at any moment, tells the peer that it was cancelled, and frees it. No event follows. */
 void bs_transfer_cancel(BsTransfer *transfer);
+
+/* The same, but it can go on later, if its peer and it are able to: tells the peer that we are gone. */
+void bs_transfer_leave(BsTransfer *transfer);
 
 /* Ends the transfer at any moment because the file here failed, tells the peer so, and frees it. No event
  * follows. */

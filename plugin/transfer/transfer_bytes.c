@@ -139,7 +139,10 @@ bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
         break;
     case HASH_MISSING:
-        if (last_chance && transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
+        if (last_chance && transfer->resumed) {
+            /* Nothing tells whether the parts are of the same file. */
+            bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
+        } else if (last_chance && transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
             /* Nothing tells a file that ended from a connection that broke. */
             bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
         } else if (last_chance || transfer->session_over) {
@@ -270,8 +273,7 @@ take_digests(BsTransfer *transfer)
 static void
 all_sent(BsTransfer *transfer)
 {
-    gboolean whole =
-        transfer->offer->range_offset == 0 && bs_pump_moved(transfer->pump) == transfer->offer->size;
+    gboolean whole = transfer->offer->range_offset + bs_pump_moved(transfer->pump) == transfer->offer->size;
 
     transfer->state = TRANSFER_CONFIRMING;
     if (whole)
@@ -303,7 +305,7 @@ pump_progress(BsPump *pump, guint64 moved, gpointer data)
     BsTransfer *transfer = data;
 
     (void)pump;
-    transfer->events->progress(transfer, moved, transfer->data);
+    transfer->events->progress(transfer, transfer->offer->range_offset + moved, transfer->data);
 }
 
 static const BsPumpEvents pump_events = {.progress = pump_progress, .done = pump_done};
@@ -321,10 +323,14 @@ start_sending(BsTransfer *transfer, int fd)
 static void
 start_receiving(BsTransfer *transfer, int fd)
 {
-    guint64 length = MIN(transfer->offer->range_length, transfer->offer->size);
+    const BsFileOffer *offer = transfer->offer;
+    guint64 rest = offer->size != BS_SIZE_UNKNOWN ? offer->size - offer->range_offset : BS_SIZE_UNKNOWN;
+    BsDigest *digest = transfer->before != NULL ? bs_digest_copy(transfer->before)
+                                                : bs_digest_new(hashes_to_compute(transfer));
+    g_autofree char *checkpoints = bs_transfer_checkpoints(transfer);
 
-    transfer->pump = bs_pump_receive(transfer->id, fd, transfer->sink, length, hashes_to_compute(transfer),
-                                     &pump_events, transfer);
+    transfer->pump = bs_pump_receive_rest(transfer->id, fd, transfer->sink, MIN(offer->range_length, rest),
+                                          digest, checkpoints, offer->size, &pump_events, transfer);
 }
 
 /* Over a new connection the bytes begin with the first one that was asked for, whatever has moved before. */
@@ -334,7 +340,7 @@ go_to_beginning(BsTransfer *transfer, GError **error)
     guint64 offset = transfer->offer->range_offset;
 
     if (transfer->incoming)
-        return !transfer->begun || transfer->sink->restart(transfer->sink, error);
+        return (!transfer->begun && offset == 0) || transfer->sink->restart(transfer->sink, offset, error);
     return (!transfer->begun && offset == 0) || transfer->source->seek(transfer->source, offset, error);
 }
 

@@ -107,11 +107,13 @@ bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *off
 
     transfer->session = bs_jingle_session_new(bs_endpoint_link(endpoint), peer, "a-file-offer",
                                               &bs_transfer_jingle_events, transfer);
+    /* The hash of a part's whole file needs the file itself (see bs_pump_send()). */
+    transfer->offer->can_range = source->lend != NULL;
     bs_transfer_watch(transfer, events, data);
     bs_transfer_log_offer(transfer, "offered to");
     transport = bs_transfer_offer_transport(transfer);
-    bs_jingle_session_initiate(transfer->session, own_jid, bs_jingle_file_build(transfer->version, offer),
-                               transport);
+    bs_jingle_session_initiate(transfer->session, own_jid,
+                               bs_jingle_file_build(transfer->version, transfer->offer), transport);
     return transfer;
 }
 

@@ -33,6 +33,7 @@ take_accepted_range(BsTransfer *transfer, const xmlnode *description)
         return FALSE;
     if (offset > transfer->offer->size || (offset > 0 && transfer->source->seek == NULL))
         return FALSE;
+    transfer->peer_may_ask = asked != NULL && asked->can_range;
     transfer->offer->range_offset = offset;
     transfer->offer->range_length =
         MIN(transfer->offer->size - offset, asked != NULL ? asked->range_length : BS_SIZE_UNKNOWN);
@@ -49,7 +50,8 @@ session_accepted(BsJingleSession *session, const xmlnode *description, const xml
     (void)session;
     if (g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) == 0)
         verdict = transfer->transport->class->take_description(transfer->transport, transport);
-    if (verdict == BS_TRANSPORT_OK && !take_accepted_range(transfer, description))
+    if (verdict == BS_TRANSPORT_OK && !(transfer->incoming ? bs_transfer_take_grant(transfer, description)
+                                                           : take_accepted_range(transfer, description)))
         verdict = BS_TRANSPORT_BAD;
     if (verdict == BS_TRANSPORT_OK)
         transfer->took = TOOK_ACCEPT;
@@ -63,9 +65,9 @@ session_transport_info(BsJingleSession *session, const xmlnode *transport, gpoin
 {
     BsTransfer *transfer = data;
 
-    (void)session;
     /* Late news of a transport that has been replaced. */
-    if (g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) != 0)
+    if (session != transfer->session ||
+        g_strcmp0(xmlnode_get_namespace((xmlnode *)transport), transfer->transport->class->xmlns) != 0)
         return BS_JINGLE_ACK;
     return answer_for(transfer->transport->class->take_info(transfer->transport, transport));
 }
@@ -73,7 +75,9 @@ session_transport_info(BsJingleSession *session, const xmlnode *transport, gpoin
 static BsJingleAnswer
 session_transport_replace(BsJingleSession *session, const xmlnode *transport, gpointer data)
 {
-    (void)session;
+    /* The rest is being asked for in another session, which stands where both cross. */
+    if (session != ((BsTransfer *)data)->session)
+        return BS_JINGLE_TIE_BREAK;
     return bs_transfer_take_proposal(data, transport);
 }
 
@@ -136,9 +140,14 @@ session_proceed(BsJingleSession *session, gpointer data)
         break;
     case TOOK_ACCEPT:
         bs_log(transfer->id, "the peer accepted");
+        if (!transfer->incoming)
+            bs_transfer_remember(transfer);
         if (transfer->events->accepted != NULL)
             transfer->events->accepted(transfer, transfer->data);
-        bs_transfer_connect(transfer);
+        if (transfer->incoming)
+            bs_transfer_rest_granted(transfer);
+        else
+            bs_transfer_connect(transfer);
         break;
     case TOOK_ACCEPT_OF_OTHER_TRANSPORT:
         bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
@@ -165,26 +174,32 @@ session_proceed(BsJingleSession *session, gpointer data)
     }
 }
 
+static BsEndReason
+reason_for_error(const char *error)
+{
+    static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
+                                       "remote-server-timeout", NULL};
+
+    if (strcmp(error, "timeout") == 0)
+        return BS_END_TIMEOUT;
+    return g_strv_contains(gone, error) ? BS_END_PEER_GONE : BS_END_PEER_FAILED;
+}
+
 static void
 ended_by_error(BsTransfer *transfer, const char *error)
 {
     static const char *const unsupported[] = {"service-unavailable", "feature-not-implemented", "bad-request",
                                               NULL};
-    static const char *const gone[] = {"item-not-found", "recipient-unavailable", "remote-server-not-found",
-                                       "remote-server-timeout", NULL};
     static const char *const enough[] = {"policy-violation", "resource-constraint", NULL};
     /* Whatever it dislikes about an offer, it does not take the file in this way. */
+    BsEndReason end;
     gboolean refuses_offer = transfer->state == TRANSFER_OFFERED && !g_strv_contains(enough, error);
 
     bs_log_warning(transfer->id, "a request was answered with the error %s", error);
-    if (strcmp(error, "timeout") == 0)
-        bs_transfer_finish(transfer, BS_END_TIMEOUT, NULL);
-    else if (g_strv_contains(gone, error))
-        bs_transfer_finish(transfer, BS_END_PEER_GONE, NULL);
-    else if (refuses_offer || g_strv_contains(unsupported, error))
-        bs_transfer_finish(transfer, BS_END_UNSUPPORTED, NULL);
-    else
-        bs_transfer_finish(transfer, BS_END_PEER_FAILED, NULL);
+    end = reason_for_error(error);
+    if (end == BS_END_PEER_FAILED && (refuses_offer || g_strv_contains(unsupported, error)))
+        end = BS_END_UNSUPPORTED;
+    bs_transfer_finish(transfer, end, NULL);
 }
 
 /* The peer calls it a success. A receiver's connection may be there already, with all bytes in it. */
@@ -237,7 +252,15 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
     BsTransfer *transfer = data;
     BsEndReason end;
 
-    (void)session;
+    if (session == transfer->old_session) {
+        bs_transfer_old_session_ended(transfer, reason);
+        return;
+    }
+    if (transfer->state == TRANSFER_ASKING) {
+        bs_transfer_rest_refused(transfer,
+                                 error != NULL ? reason_for_error(error) : end_reason_for(transfer, reason));
+        return;
+    }
     /* The file is complete, and nothing that the peer says now makes it less so. */
     if (transfer->state == TRANSFER_FINISHING) {
         bs_log(transfer->id, "the session ended while the file is being saved");

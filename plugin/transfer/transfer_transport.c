@@ -17,6 +17,9 @@
 #define WORD_WAIT_MS 1000
 /* ... and a sender for the receiver, who knows better what is missing, but may not have noticed. */
 #define RECEIVER_WAIT_MS 4000
+/* A receiver that does not want another connection may be about to ask for the rest in a session of its own.
+ */
+#define REQUEST_WAIT_MS 30000
 /* How long a peer may take to accept a transport that it has been told of. */
 #define PROPOSAL_DEADLINE_MS 30000
 /* In one session, whoever proposed them. */
@@ -198,6 +201,7 @@ is_waiting_for_transport(const BsTransfer *transfer)
     case TRANSFER_RINGING:
     case TRANSFER_VERIFYING:
     case TRANSFER_FINISHING:
+    case TRANSFER_ASKING:
         break;
     }
     return FALSE;
@@ -263,13 +267,20 @@ bs_transfer_ladder_no_way(BsTransfer *transfer)
 
 /* Before the peer has said that it has the file, what the pump has sent may be in the transport still. */
 static gboolean
-propose_after_break(gpointer data)
+go_on_after_break(gpointer data)
 {
     BsTransfer *transfer = data;
 
     transfer->timer = 0;
-    propose_next(transfer, TRUE);
+    if (!bs_transfer_ask_for_rest(transfer))
+        propose_next(transfer, TRUE);
     return FALSE;
+}
+
+void
+bs_transfer_propose_after_break(BsTransfer *transfer)
+{
+    propose_next(transfer, TRUE);
 }
 
 /* A connection over which nothing came is not tried again. */
@@ -284,8 +295,9 @@ void
 bs_transfer_ladder_broken(BsTransfer *transfer)
 {
     avoid_dead_route(transfer);
+    bs_transfer_note_progress(transfer);
     wait_for_peer(transfer, BS_END_CONNECTION_LOST, transfer->incoming ? WORD_WAIT_MS : RECEIVER_WAIT_MS,
-                  propose_after_break);
+                  go_on_after_break);
 }
 
 void
@@ -362,6 +374,10 @@ bs_transfer_proposal_rejected(BsTransfer *transfer)
     bs_log(transfer->id, "the peer does not want the other transport");
     free_transport(&transfer->proposed);
     /* The peer's own proposal may have taken its place meanwhile. */
-    if (transfer->state == TRANSFER_REPLACING)
+    if (transfer->state != TRANSFER_REPLACING)
+        return;
+    if (!transfer->incoming && transfer->peer_may_ask && transfer->begun)
+        wait_for_peer(transfer, transfer->lost_reason, REQUEST_WAIT_MS, no_word_of_the_peer);
+    else
         give_up(transfer);
 }

@@ -755,7 +755,7 @@ START_TEST(test_too_few_and_too_many_bytes)
     start_receiving(&receiving[0], fds[1], sink, 1000, SHA256);
     assert_failed(&receiving[0], BS_STREAM_ERROR_PEER_CLOSED);
     clear(&receiving[0]);
-    ck_assert(sink->restart(sink, NULL));
+    ck_assert(sink->restart(sink, 0, NULL));
     unix_pair(fds);
     write_bytes(fds[0], 1001, 0);
     start_receiving(&receiving[0], fds[1], sink, 1000, SHA256);
@@ -870,7 +870,7 @@ START_TEST(test_begun_anew_while_the_disk_stalls)
     wait_for_stall(1);
     clear(&receiving[0]);
     close(fds[0]);
-    ck_assert(sink->restart(sink, NULL));
+    ck_assert(sink->restart(sink, 0, NULL));
     unix_pair(fds);
     start_receiving(&receiving[0], fds[1], sink, 50000, SHA256);
     write_bytes(fds[0], 50000, 0);
@@ -896,7 +896,7 @@ START_TEST(test_begun_anew_is_cut)
     close(fds[0]);
     assert_failed(&receiving[0], BS_STREAM_ERROR_PEER_CLOSED);
     clear(&receiving[0]);
-    ck_assert(sink->restart(sink, NULL));
+    ck_assert(sink->restart(sink, 0, NULL));
     if (_i == 1) {
         unix_pair(fds);
         start_receiving(&receiving[0], fds[1], sink, 10, SHA256);
