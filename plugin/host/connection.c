@@ -23,6 +23,7 @@ struct _BsConnection {
 
 static GHashTable *connections; /* PurpleConnection -> BsConnection, owned */
 static const BsConnectionEvents *connection_events;
+static BsMemory *connections_memory;
 static int signal_handle; /* its address is the handle of our signals */
 
 /* Sends through libpurple's own signal, so that stream management counts the stanza. */
@@ -45,7 +46,14 @@ file_offered(BsEndpoint *endpoint, BsTransfer *transfer, gpointer data)
     connection_events->offered(data, transfer);
 }
 
-static const BsEndpointEvents endpoint_events = {.offered = file_offered};
+static void
+file_resumed(BsEndpoint *endpoint, BsTransfer *transfer, const char *path, gpointer data)
+{
+    (void)endpoint;
+    connection_events->resumed(data, transfer, path);
+}
+
+static const BsEndpointEvents endpoint_events = {.offered = file_offered, .resumed = file_resumed};
 
 static BsConnection *
 connection_new(PurpleConnection *gc)
@@ -67,6 +75,7 @@ connection_new(PurpleConnection *gc)
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
     bs_endpoint_set_own_jid_policy(connection->endpoint, bs_room_own_jid);
     bs_endpoint_set_hashing(connection->endpoint, bs_preferences_hashes_files);
+    bs_endpoint_set_memory(connection->endpoint, connections_memory);
     return connection;
 }
 
@@ -118,12 +127,13 @@ signing_off(PurpleConnection *gc, gpointer data)
 }
 
 void
-bs_connections_start(const BsConnectionEvents *events)
+bs_connections_start(const BsConnectionEvents *events, BsMemory *memory)
 {
     void *purple = purple_connections_get_handle();
 
     connections = g_hash_table_new_full(NULL, NULL, NULL, connection_free);
     connection_events = events;
+    connections_memory = memory;
     purple_signal_connect(purple, "signed-on", &signal_handle, PURPLE_CALLBACK(signed_on), NULL);
     purple_signal_connect(purple, "signing-off", &signal_handle, PURPLE_CALLBACK(signing_off), NULL);
     for (GList *item = purple_connections_get_all(); item != NULL; item = item->next) {
@@ -218,6 +228,11 @@ bs_connection_receive_presence(BsConnection *connection, const xmlnode *presence
     if (from == NULL)
         return;
     bs_peers_presence(connection->peers, presence);
-    if (g_strcmp0(type, "unavailable") == 0)
+    if (g_strcmp0(type, "unavailable") == 0) {
         bs_endpoint_peer_unavailable(connection->endpoint, from);
+        connection_events->peer_offline(connection, from);
+    } else if (type == NULL && bs_jid_resource(from) != NULL &&
+               !bs_room_has_occupant(connection->account, from)) {
+        connection_events->peer_online(connection, from);
+    }
 }

@@ -14,12 +14,18 @@ typedef struct _BsConnection BsConnection;
 typedef struct {
     /* A peer offers a file: see endpoint.h. */
     void (*offered)(BsConnection *connection, BsTransfer *transfer);
+    /* A peer goes on with a transfer of before: see endpoint.h. */
+    void (*resumed)(BsConnection *connection, BsTransfer *transfer, const char *path);
+    /* The full JID `jid` is online, and no room's occupant; or is not online any more. */
+    void (*peer_online)(BsConnection *connection, const char *jid);
+    void (*peer_offline)(BsConnection *connection, const char *jid);
     /* The connection is about to end: whatever uses it must let go of it. Stanzas can still be sent. */
     void (*closing)(BsConnection *connection);
 } BsConnectionEvents;
 
-/* Begins to serve the accounts that are online, and those that come online. `events` is static. */
-void bs_connections_start(const BsConnectionEvents *events);
+/* Begins to serve the accounts that are online, and those that come online. `events` is static. `memory`
+ * (borrowed) keeps what their transfers need to go on later. */
+void bs_connections_start(const BsConnectionEvents *events, BsMemory *memory);
 
 /* Ends all, with `closing` for each. */
 void bs_connections_stop(void);

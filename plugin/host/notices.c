@@ -160,6 +160,19 @@ format_of_notice(BsNotice notice)
                  "off.");
     case BS_NOTICE_SIGNED_OFF:
         return _("The transfer of “%1$s” with %2$s was cancelled, because you went offline.");
+    case BS_NOTICE_UNLOADED_FOR_NOW:
+        return _(
+            "The transfer of “%1$s” with %2$s was interrupted, because the plugin for file transfers was "
+            "switched "
+            "off. It goes on by itself when the plugin is switched on again and both of you are online.");
+    case BS_NOTICE_SIGNED_OFF_FOR_NOW:
+        return _("The transfer of “%1$s” with %2$s was interrupted, because you went offline. It goes on by "
+                 "itself when "
+                 "both of you are online again.");
+    case BS_NOTICE_RECEIVING_GOES_ON:
+        return _("“%1$s” from %2$s goes on where it was interrupted.");
+    case BS_NOTICE_SENDING_GOES_ON:
+        return _("Sending “%1$s” to %2$s goes on where it was interrupted.");
     case BS_NOTICE_NO_FILE:
         return _("“%1$s” was not sent to %2$s: there is no such file%3$s.");
     case BS_NOTICE_NOT_REGULAR:
@@ -221,6 +234,15 @@ char *
 bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const char *file_name)
 {
     const char *format = incoming ? format_of_incoming_end(end->reason) : format_of_outgoing_end(end->reason);
+
+    if (end->goes_on)
+        format =
+            incoming
+                ? _("“%1$s” from %2$s is not complete yet, because the connection ended. It goes on by "
+                    "itself "
+                    "when both of you are online.")
+                : _("“%1$s” is not complete at %2$s yet, because the connection ended. It goes on by itself "
+                    "when both of you are online; leave the file where it is until then.");
 
     return sentence(format, file_name, alias, end->detail);
 }

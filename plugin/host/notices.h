@@ -8,8 +8,12 @@
 
 /* What ended a transfer on this side, or kept it from beginning. */
 typedef enum {
-    BS_NOTICE_UNLOADED,    /* the plugin was switched off */
-    BS_NOTICE_SIGNED_OFF,  /* the account went offline */
+    BS_NOTICE_UNLOADED,           /* the plugin was switched off */
+    BS_NOTICE_UNLOADED_FOR_NOW,   /* ... and the transfer goes on later */
+    BS_NOTICE_SIGNED_OFF,         /* the account went offline */
+    BS_NOTICE_SIGNED_OFF_FOR_NOW, /* ... and the transfer goes on later */
+    BS_NOTICE_RECEIVING_GOES_ON,  /* where it was interrupted */
+    BS_NOTICE_SENDING_GOES_ON,
     BS_NOTICE_NO_FILE,     /* nothing is there */
     BS_NOTICE_NOT_REGULAR, /* a folder or a device */
     BS_NOTICE_UNREADABLE,  /* the file cannot be opened */

@@ -9,6 +9,7 @@
 #include "host/features.h"
 #include "host/jingle_guard.h"
 #include "host/override.h"
+#include "host/resumption.h"
 #include "host/xfer.h"
 #include "log.h"
 
@@ -229,9 +230,19 @@ receiving_presence(PurpleConnection *gc, const char *type, const char *from, xml
     return FALSE;
 }
 
+static void
+connection_closing(BsConnection *connection)
+{
+    bs_resumption_connection_closing(connection);
+    bs_xfers_connection_closing(connection);
+}
+
 static const BsConnectionEvents connection_events = {
     .offered = bs_xfer_offered,
-    .closing = bs_xfers_connection_closing,
+    .resumed = bs_xfer_resumed,
+    .peer_online = bs_resumption_peer_online,
+    .peer_offline = bs_resumption_peer_offline,
+    .closing = connection_closing,
 };
 
 gboolean
@@ -243,6 +254,7 @@ bs_prpl_hooks_install(void)
     find_session = NULL;
     if (prpl->handle != NULL)
         g_module_symbol(prpl->handle, "jingle_session_find_by_sid", (gpointer *)&find_session);
+    bs_resumption_start();
     bs_xfers_start();
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
     purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
@@ -251,7 +263,7 @@ bs_prpl_hooks_install(void)
                           PURPLE_CALLBACK(receiving_message), NULL);
     purple_signal_connect(prpl, "jabber-receiving-presence", &signal_handle,
                           PURPLE_CALLBACK(receiving_presence), NULL);
-    bs_connections_start(&connection_events);
+    bs_connections_start(&connection_events, bs_resumption_memory());
     take_functions();
     bs_features_announce(prpl, bs_endpoint_features());
     return TRUE;
@@ -263,6 +275,7 @@ bs_prpl_hooks_remove(void)
     give_functions_back();
     bs_xfers_stop();
     bs_connections_stop();
+    bs_resumption_stop();
     purple_signals_disconnect_by_handle(&signal_handle);
     bs_features_withdraw(prpl, bs_endpoint_features());
     prpl = NULL;

@@ -35,6 +35,7 @@ bs_xfer_release(BsXfer *self)
     bs_xfer_unwatch(self);
     bs_peer_search_cancel(&self->search);
     bs_file_hash_cancel(&self->hash);
+    bs_xfer_drop_rest(self);
     if (transfer != NULL && bs_transfer_is_incoming(transfer) && !self->accepted)
         bs_transfer_decline(transfer);
     else if (transfer != NULL)
@@ -242,7 +243,7 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
     (void)transfer;
     self->transfer = NULL;
     if (self->going_offline) {
-        give_up(self, BS_NOTICE_SIGNED_OFF);
+        give_up(self, end->goes_on ? BS_NOTICE_SIGNED_OFF_FOR_NOW : BS_NOTICE_SIGNED_OFF);
         return;
     }
     switch (end->reason) {
@@ -309,7 +310,10 @@ end_all(void)
     BsXfer *self;
 
     while ((self = find_tie(NULL)) != NULL) {
-        if (bs_xfer_is_under_way(self))
+        if (self->transfer != NULL && self->accepted)
+            give_up(self, bs_transfer_leave(g_steal_pointer(&self->transfer)) ? BS_NOTICE_UNLOADED_FOR_NOW
+                                                                              : BS_NOTICE_UNLOADED);
+        else if (bs_xfer_is_under_way(self))
             give_up(self, BS_NOTICE_UNLOADED);
         else
             bs_xfer_cancel(self, FALSE);

@@ -26,4 +26,8 @@ void bs_xfer_offered(BsConnection *connection, BsTransfer *transfer);
 /* The connection is about to end: cancels its xfers, with a notice to the user. */
 void bs_xfers_connection_closing(BsConnection *connection);
 
+/* A transfer that goes on, of the file at `path`, or that is to stand there: it gets an xfer without a
+ * question. */
+void bs_xfer_resumed(BsConnection *connection, BsTransfer *transfer, const char *path);
+
 #endif

@@ -73,14 +73,15 @@ bs_xfer_cancel(BsXfer *self, gboolean remote)
     purple_xfer_unref(xfer);
 }
 
+/* `quietly`: the transfer goes on later, and nobody has to do anything now. */
 static void
-fail(BsXfer *self, const char *sentence)
+fail(BsXfer *self, const char *sentence, gboolean quietly)
 {
     PurpleXfer *xfer = self->xfer;
 
     bs_log(NULL, "told the user: %s", sentence);
-    purple_xfer_conversation_write(xfer, (char *)sentence, TRUE);
-    if (!quitting)
+    purple_xfer_conversation_write(xfer, (char *)sentence, !quietly);
+    if (!quitting && !quietly)
         purple_xfer_error(purple_xfer_get_type(xfer), purple_xfer_get_account(xfer), xfer->who, sentence);
     /* Without a name, libpurple does not say that the user cancelled it. */
     purple_xfer_set_filename(xfer, NULL);
@@ -95,7 +96,7 @@ bs_xfer_fail_as(BsXfer *self, const BsEnd *end)
         bs_notice_of_end(end, purple_xfer_get_type(xfer) == PURPLE_XFER_RECEIVE,
                          bs_xfer_alias(purple_xfer_get_account(xfer), xfer->who), bs_xfer_file_name(self));
 
-    fail(self, sentence);
+    fail(self, sentence, end->goes_on);
 }
 
 void
@@ -104,7 +105,7 @@ bs_xfer_fail_for(BsXfer *self, BsNotice notice, const char *detail)
     const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
     g_autofree char *sentence = bs_notice_of(notice, alias, bs_xfer_file_name(self), detail);
 
-    fail(self, sentence);
+    fail(self, sentence, notice == BS_NOTICE_SIGNED_OFF_FOR_NOW || notice == BS_NOTICE_UNLOADED_FOR_NOW);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "host/peer_search.h"
 #include "host/ui_bytes.h"
 #include "host/xfer.h"
+#include "stream/checkpoints.h"
 #include "stream/file_hash.h"
 
 /* In PurpleXfer.data from its making until libpurple says that it is over, by one of `end`, `cancel_send`,
@@ -17,6 +18,8 @@ typedef struct {
     BsTransfer *transfer;    /* NULL before it begins and after it has ended */
     BsPeerSearch *search;    /* sending: to whom? */
     BsFileHash *hash;        /* sending: the file is read before it is offered */
+    BsPrefix *rest;          /* receiving: how much of an unfinished file can be used ... */
+    char *rest_of;           /* ... of this id in the memory */
     BsUiBytes *ui_bytes;     /* NULL: we read or write the file */
     PurpleXferUiOps *ui_ops; /* sending: the UI's own, while `watched` */
     gboolean watched;        /* sending: no file is known yet, and the xfer's own operations tell nothing */
@@ -75,6 +78,10 @@ void bs_xfer_unwatch(BsXfer *self);
 gboolean bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end);
 
 /* xfer_receive.c */
+
+/* Nobody waits any more for how much of an unfinished file can be used. */
+void bs_xfer_drop_rest(BsXfer *self);
+
 void bs_xfer_receive_start(void);
 void bs_xfer_receive_stop(void);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 
+#include "host/resumption.h"
+#include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
 #include "stream/part_file.h"
@@ -12,6 +14,14 @@ static struct {
 } asking;
 
 static int signal_handle; /* its address is the handle of our signals */
+
+/* Who saves to a file that is there has been asked whether it may be replaced; a plugin that accepted asked
+ * nobody. */
+static gboolean
+may_replace(const BsXfer *self, const char *target)
+{
+    return self->xfer != asking.xfer && g_file_test(target, G_FILE_TEST_EXISTS);
+}
 
 static gboolean
 open_sink(BsXfer *self, BsSink **sink, GError **error)
@@ -27,13 +37,91 @@ open_sink(BsXfer *self, BsSink **sink, GError **error)
         g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_WRITE, g_strerror(ENOENT));
         return FALSE;
     }
-    /* Who saves to a file that is there has been asked whether it may be replaced; a plugin that accepted
-     * asked nobody. */
-    *sink =
-        bs_part_file_new(target, self->xfer != asking.xfer && g_file_test(target, G_FILE_TEST_EXISTS), error);
+    *sink = bs_part_file_new(target, may_replace(self, target), error);
     if (*sink == NULL)
         return FALSE;
+    if (g_path_is_absolute(target))
+        bs_transfer_set_path(self->transfer, target, may_replace(self, target));
     bs_part_file_report_name(*sink, &self->final_name);
+    return TRUE;
+}
+
+static void
+accept_whole(BsXfer *self)
+{
+    g_autoptr(GError) error = NULL;
+    BsSink *sink;
+
+    if (open_sink(self, &sink, &error)) {
+        bs_transfer_accept(self->transfer, sink);
+        return;
+    }
+    bs_log_warning(bs_transfer_id(self->transfer), "cannot be saved: %s", error->message);
+    bs_transfer_fail(g_steal_pointer(&self->transfer), error->message);
+    bs_xfer_fail_for(self, BS_NOTICE_UNWRITABLE, error->message);
+}
+
+void
+bs_xfer_drop_rest(BsXfer *self)
+{
+    BsRemembered *item = self->rest_of != NULL ? bs_memory_find(bs_resumption_memory(), self->rest_of) : NULL;
+
+    bs_prefix_cancel(&self->rest);
+    if (item != NULL)
+        item->in_use = FALSE;
+    g_clear_pointer(&self->rest_of, g_free);
+}
+
+static void
+rest_known(guint64 length, BsDigest *digest, gpointer data)
+{
+    BsXfer *self = data;
+    const char *target = purple_xfer_get_local_filename(self->xfer);
+    g_autofree char *id = g_strdup(self->rest_of);
+    BsRemembered *item = bs_memory_find(bs_resumption_memory(), id);
+    BsSink *sink = NULL;
+
+    self->rest = NULL;
+    bs_xfer_drop_rest(self);
+    if (item != NULL && length > 0)
+        sink = bs_part_file_reopen(item->part, length, target, may_replace(self, target), NULL);
+    if (sink != NULL) {
+        bs_transfer_set_path(self->transfer, target, may_replace(self, target));
+        bs_part_file_report_name(sink, &self->final_name);
+        bs_transfer_accept_rest(self->transfer, sink, length, digest, id);
+        return;
+    }
+    bs_digest_free(digest);
+    if (item != NULL)
+        bs_memory_forget(bs_resumption_memory(), item, TRUE);
+    accept_whole(self);
+}
+
+/* A part of the same file is there, in the same folder, and the peer can send the rest. */
+static gboolean
+accept_rest(BsXfer *self)
+{
+    const BsFileOffer *offer = bs_transfer_file(self->transfer);
+    PurpleAccount *account = bs_connection_account(self->connection);
+    const char *peer = bs_transfer_peer(self->transfer);
+    const char *target = purple_xfer_get_local_filename(self->xfer);
+    g_autofree char *folder = target != NULL ? g_path_get_dirname(target) : NULL;
+    g_autofree char *part_folder = NULL;
+    g_autofree char *checkpoints = NULL;
+    BsRemembered *item;
+
+    if (folder == NULL || !offer->can_range || bs_ui_bytes_wanted(self->xfer) ||
+        bs_transfer_hashes_for_rest(offer) == 0)
+        return FALSE;
+    item = bs_memory_match(bs_resumption_memory(), TRUE, purple_account_get_username(account), peer,
+                           bs_room_has_occupant(account, peer), offer);
+    part_folder = item != NULL ? g_path_get_dirname(item->part) : NULL;
+    if (item == NULL || !g_str_equal(folder, part_folder))
+        return FALSE;
+    item->in_use = TRUE;
+    self->rest_of = g_strdup(item->id);
+    checkpoints = bs_memory_checkpoints(bs_resumption_memory(), item);
+    self->rest = bs_prefix_new(item->part, checkpoints, bs_transfer_hashes_for_rest(offer), rest_known, self);
     return TRUE;
 }
 
@@ -42,8 +130,6 @@ static void
 init_to_receive(PurpleXfer *xfer)
 {
     BsXfer *self = xfer->data;
-    g_autoptr(GError) error = NULL;
-    BsSink *sink;
 
     if (self == NULL) {
         bs_xfer_end_orphan(xfer);
@@ -53,13 +139,8 @@ init_to_receive(PurpleXfer *xfer)
         return;
     self->dialog_open = FALSE;
     self->accepted = TRUE;
-    if (open_sink(self, &sink, &error)) {
-        bs_transfer_accept(self->transfer, sink);
-        return;
-    }
-    bs_log_warning(bs_transfer_id(self->transfer), "cannot be saved: %s", error->message);
-    bs_transfer_fail(g_steal_pointer(&self->transfer), error->message);
-    bs_xfer_fail_for(self, BS_NOTICE_UNWRITABLE, error->message);
+    if (!accept_rest(self))
+        accept_whole(self);
 }
 
 /* Called after every other plugin has seen the request. */

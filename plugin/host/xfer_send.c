@@ -192,6 +192,8 @@ make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed
         bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
     self->transfer = offer_file(bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
                                 &bs_xfer_transfer_events, self);
+    if (self->ui_bytes == NULL)
+        bs_transfer_set_path(self->transfer, purple_xfer_get_local_filename(self->xfer), FALSE);
 }
 
 static void

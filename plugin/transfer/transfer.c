@@ -169,12 +169,13 @@ end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
     bs_transfer_free(transfer);
 }
 
-void
+gboolean
 bs_transfer_leave(BsTransfer *transfer)
 {
     gboolean goes_on = bs_transfer_keep(transfer, BS_END_PEER_GONE);
 
     end_silently(transfer, BS_JINGLE_GONE, goes_on ? "it can go on later" : "it cannot go on");
+    return goes_on;
 }
 
 void

@@ -70,6 +70,9 @@ void bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset,
  * replaced. */
 void bs_transfer_set_path(BsTransfer *transfer, const char *path, gboolean replace);
 
+/* Accepted, incoming: see bs_part_file_report_name(). */
+void bs_transfer_report_name(BsTransfer *transfer, char **final_name);
+
 /* Asks the full JID `peer` for the rest of a file that it offered earlier, `item` of its endpoint's memory:
  * see bs_transfer_accept_rest(). `accepted` is told when the peer sends it. */
 BsTransfer *bs_transfer_ask(BsEndpoint *endpoint, const char *peer, BsRemembered *item, BsSink *sink,
@@ -84,8 +87,9 @@ void bs_transfer_decline(BsTransfer *transfer);
 /* Ends the transfer at any moment, tells the peer that it was cancelled, and frees it. No event follows. */
 void bs_transfer_cancel(BsTransfer *transfer);
 
-/* The same, but it can go on later, if its peer and it are able to: tells the peer that we are gone. */
-void bs_transfer_leave(BsTransfer *transfer);
+/* The same, but it can go on later, if its peer and it are able to: TRUE then. Tells the peer that we are
+ * gone. */
+gboolean bs_transfer_leave(BsTransfer *transfer);
 
 /* Ends the transfer at any moment because the file here failed, tells the peer so, and frees it. No event
  * follows. */

@@ -120,8 +120,8 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
     if (item == NULL)
         return FALSE;
     /* A peer that does not send the rest has not said anything about the part that is here. */
-    item->refused = transfer->state == TRANSFER_ASKING && !may_go_on_after(reason);
-    if ((may_go_on_after(reason) || item->refused) && (!transfer->incoming || transfer->sink != NULL)) {
+    if ((may_go_on_after(reason) || transfer->state == TRANSFER_ASKING) &&
+        (!transfer->incoming || transfer->sink != NULL)) {
         leave_for_later(transfer, item);
         return TRUE;
     }
@@ -364,6 +364,11 @@ bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset, BsDi
     }
     bs_log(transfer->id, "accepted here from byte %" G_GUINT64_FORMAT " on", offset);
     item->in_use = TRUE;
+    if (transfer->path != NULL) {
+        g_free(item->path);
+        item->path = g_strdup(transfer->path);
+        item->replace = transfer->replace;
+    }
     transfer->remembered = g_strdup(remembered);
     transfer->sink = sink;
     transfer->before = digest;
@@ -371,6 +376,12 @@ bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset, BsDi
     transfer->offer->range_offset = offset;
     transfer->offer->range_length = BS_SIZE_UNKNOWN;
     transfer->protocol->accept(transfer);
+}
+
+void
+bs_transfer_report_name(BsTransfer *transfer, char **final_name)
+{
+    bs_part_file_report_name(transfer->sink, final_name);
 }
 
 BsTransfer *

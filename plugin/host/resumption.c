@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/resumption.h"
+
+#include <util.h>
+
+#include "host/peer_search.h"
+#include "host/xfer.h"
+#include "log.h"
+#include "stanza/jid.h"
+#include "stream/checkpoints.h"
+#include "stream/part_file.h"
+#include "timer.h"
+#include "transfer/transfer.h"
+
+/* A contact that has just come online may still be getting ready to answer. */
+#define FIRST_WAIT_MS 1000
+
+/* A sender that refuses may not have noticed yet that the connection of before is gone. */
+static const guint waits_ms[] = {FIRST_WAIT_MS, 5000, 15000, 45000, 120000};
+
+/* The unfinished file that somebody is being asked for. */
+typedef struct {
+    BsConnection *connection;
+    char *item; /* its id in the memory */
+    char *jid;
+    guint tries;
+    guint timer;
+    BsPeerSearch *search;
+    BsPrefix *prefix;
+    BsTransfer *transfer;
+} Attempt;
+
+static BsMemory *memory;
+static GList *attempts; /* Attempt */
+
+static void attempt_again(Attempt *attempt);
+
+static void
+attempt_free(Attempt *attempt)
+{
+    BsRemembered *item = bs_memory_find(memory, attempt->item);
+
+    attempts = g_list_remove(attempts, attempt);
+    bs_timer_clear(&attempt->timer);
+    bs_peer_search_cancel(&attempt->search);
+    if (attempt->prefix != NULL && item != NULL)
+        item->in_use = FALSE;
+    bs_prefix_cancel(&attempt->prefix);
+    if (attempt->transfer != NULL)
+        bs_transfer_leave(g_steal_pointer(&attempt->transfer));
+    g_free(attempt->item);
+    g_free(attempt->jid);
+    g_free(attempt);
+}
+
+static void
+peer_sends(BsTransfer *transfer, gpointer data)
+{
+    Attempt *attempt = data;
+    BsConnection *connection = attempt->connection;
+    const BsRemembered *item = bs_memory_find(memory, attempt->item);
+    g_autofree char *path = item != NULL ? g_strdup(item->path) : NULL;
+
+    attempt->transfer = NULL;
+    attempt_free(attempt);
+    if (path != NULL)
+        bs_xfer_resumed(connection, transfer, path);
+}
+
+static void
+peer_does_not_send(BsTransfer *transfer, const BsEnd *end, gpointer data)
+{
+    Attempt *attempt = data;
+
+    (void)transfer;
+    (void)end;
+    attempt->transfer = NULL;
+    attempt_again(attempt);
+}
+
+static const BsTransferEvents transfer_events = {.accepted = peer_sends, .ended = peer_does_not_send};
+
+/* The part that is there is what the record says, or nothing of it is used. */
+static void
+prefix_known(guint64 length, BsDigest *digest, gpointer data)
+{
+    Attempt *attempt = data;
+    BsRemembered *item = bs_memory_find(memory, attempt->item);
+    g_autoptr(GError) error = NULL;
+    BsSink *sink;
+
+    attempt->prefix = NULL;
+    if (item == NULL) {
+        bs_digest_free(digest);
+        attempt_free(attempt);
+        return;
+    }
+    item->in_use = FALSE;
+    sink = bs_part_file_reopen(item->part, length, item->path, item->replace, &error);
+    if (sink == NULL) {
+        bs_log_warning(NULL, "the unfinished \"%s\" is not there any more: %s", item->file->name,
+                       error->message);
+        bs_digest_free(digest);
+        bs_memory_forget(memory, item, FALSE);
+        attempt_free(attempt);
+        return;
+    }
+    attempt->transfer = bs_transfer_ask(bs_connection_endpoint(attempt->connection), attempt->jid, item, sink,
+                                        length, digest, &transfer_events, attempt);
+}
+
+static void
+peer_found(BsFound answer, const char *jid, gpointer data)
+{
+    Attempt *attempt = data;
+    BsRemembered *item = bs_memory_find(memory, attempt->item);
+    g_autofree char *checkpoints = NULL;
+
+    (void)jid;
+    attempt->search = NULL;
+    if (answer != BS_FOUND_JINGLE || item == NULL || item->in_use) {
+        attempt_free(attempt);
+        return;
+    }
+    item->in_use = TRUE;
+    checkpoints = bs_memory_checkpoints(memory, item);
+    attempt->prefix = bs_prefix_new(item->part, checkpoints, bs_transfer_hashes_for_rest(item->file),
+                                    prefix_known, attempt);
+}
+
+static gboolean
+time_has_come(gpointer data)
+{
+    Attempt *attempt = data;
+
+    attempt->timer = 0;
+    attempt->search =
+        bs_peer_search(bs_connection_peers(attempt->connection), attempt->jid, peer_found, attempt);
+    return FALSE;
+}
+
+static void
+attempt_again(Attempt *attempt)
+{
+    BsRemembered *item = bs_memory_find(memory, attempt->item);
+
+    if (item == NULL || attempt->tries == G_N_ELEMENTS(waits_ms)) {
+        if (item != NULL)
+            item->refused = TRUE;
+        attempt_free(attempt);
+        return;
+    }
+    attempt->timer = purple_timeout_add(waits_ms[attempt->tries++], time_has_come, attempt);
+}
+
+static gboolean
+is_being_asked_for(const BsRemembered *item)
+{
+    for (GList *link = attempts; link != NULL; link = link->next)
+        if (g_str_equal(((const Attempt *)link->data)->item, item->id))
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean
+comes_from(const BsRemembered *item, BsConnection *connection, const char *jid)
+{
+    const char *account = purple_account_get_username(bs_connection_account(connection));
+
+    return item->incoming && !item->occupant && g_str_equal(item->account, account) &&
+           bs_jid_same_bare(item->peer, jid);
+}
+
+void
+bs_resumption_peer_online(BsConnection *connection, const char *jid)
+{
+    const GPtrArray *items = memory != NULL ? bs_memory_items(memory) : NULL;
+
+    for (guint i = 0; items != NULL && i < items->len; i++) {
+        const BsRemembered *item = g_ptr_array_index(items, i);
+        Attempt *attempt;
+
+        if (!comes_from(item, connection, jid) || item->in_use || item->refused || is_being_asked_for(item))
+            continue;
+        attempt = g_new0(Attempt, 1);
+        attempt->connection = connection;
+        attempt->item = g_strdup(item->id);
+        attempt->jid = g_strdup(jid);
+        attempts = g_list_prepend(attempts, attempt);
+        attempt_again(attempt);
+    }
+}
+
+void
+bs_resumption_peer_offline(BsConnection *connection, const char *jid)
+{
+    const GPtrArray *items = memory != NULL ? bs_memory_items(memory) : NULL;
+
+    for (guint i = 0; items != NULL && i < items->len; i++) {
+        BsRemembered *item = g_ptr_array_index(items, i);
+
+        if (comes_from(item, connection, jid))
+            item->refused = FALSE;
+    }
+}
+
+void
+bs_resumption_connection_closing(BsConnection *connection)
+{
+    GList *next;
+
+    for (GList *link = attempts; link != NULL; link = next) {
+        Attempt *attempt = link->data;
+
+        next = link->next;
+        if (attempt->connection == connection)
+            attempt_free(attempt);
+    }
+}
+
+BsMemory *
+bs_resumption_memory(void)
+{
+    return memory;
+}
+
+void
+bs_resumption_start(void)
+{
+    g_autofree char *folder = g_build_filename(purple_user_dir(), "bytestreams", NULL);
+
+    attempts = NULL;
+    memory = bs_memory_new(folder);
+}
+
+void
+bs_resumption_stop(void)
+{
+    g_clear_pointer(&memory, bs_memory_free);
+}

@@ -1,0 +1,23 @@
+/* Files that were interrupted go on by themselves: as soon as their sender is online again it is asked for
+ * the rest. SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef BS_RESUMPTION_H
+#define BS_RESUMPTION_H
+
+#include "host/connection.h"
+#include "transfer/memory.h"
+
+void bs_resumption_start(void);
+/* Every connection must have been closed before. */
+void bs_resumption_stop(void);
+
+/* What is remembered of transfers, of all accounts; NULL while there is nothing to remember it in. */
+BsMemory *bs_resumption_memory(void);
+
+/* The full JID `jid`, of no room's occupant, has come online or told something new; or has gone offline. */
+void bs_resumption_peer_online(BsConnection *connection, const char *jid);
+void bs_resumption_peer_offline(BsConnection *connection, const char *jid);
+
+/* Nobody can be asked over this connection any more. */
+void bs_resumption_connection_closing(BsConnection *connection);
+
+#endif
