@@ -65,9 +65,13 @@ find_connection(const char *jid)
 static gboolean
 do_account(char **fields)
 {
-    PurpleAccount *account = purple_account_new(fields[0], "prpl-jabber");
+    PurpleAccount *account = find_account(fields[0]);
 
-    purple_accounts_add(account);
+    /* One that was killed and is started again may have saved it. */
+    if (account == NULL) {
+        account = purple_account_new(fields[0], "prpl-jabber");
+        purple_accounts_add(account);
+    }
     purple_account_set_password(account, fields[1]);
     purple_account_set_remember_password(account, TRUE);
     purple_account_set_string(account, "connect_server", fields[2]);

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Transfers that are interrupted and go on by themselves."""
+
+import os
+import random
+import re
+import time
+
+from case import MIB, test
+
+SIZE = 200 * MIB
+ASKED = re.compile(r"we ask .* for the file from byte (\d+) on")
+
+
+def begun(case, sender, receiver, name="file.bin", size=SIZE, at=SIZE // 8):
+    """A transfer of which a part is through. Returns the file and both ids."""
+    case.may_remain_unfinished(receiver)
+    source = case.file(name, size)
+    since = receiver.client.now()
+    sent = sender.send(receiver, source)
+    got = receiver.client.incoming(since)
+    receiver.client.moved(got, at)
+    return source, sent, got
+
+
+def goes_on(case, sender, receiver, source, since=(0, 0)):
+    """The transfer appears again at both ends, without a question, and ends well. Returns the byte that it began with."""
+    sent = sender.client.wait("xfer", since[0], stage="new", direction="send")["id"]
+    got = receiver.client.wait("xfer", since[1], stage="new", direction="receive")["id"]
+    case.completed(receiver, got)
+    case.completed(sender, sent)
+    case.ended(receiver, got)
+    case.ended(sender, sent)
+    case.arrived(receiver, source)
+    assert not receiver.client.all("dialog", since[1]), "the user was asked"
+    asked = [int(ASKED.search(line["text"]).group(1)) for line in receiver.client.all("debug", since[1])
+             if ASKED.search(line["text"])]
+    assert asked, "nothing was asked for"
+    assert all(at <= os.path.getsize(source) for at in asked)
+    return asked[-1]
+
+
+def places(*accounts):
+    return [account.client.now() for account in accounts]
+
+
+@test()
+def the_sender_signs_off_and_on(case):
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    alice.client.tell("sign-off", alice.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    since = places(alice, bob)
+    alice.client.tell("sign-on", alice.jid)
+    assert goes_on(case, alice, bob, source, since) >= SIZE // 8
+
+
+@test()
+def the_receiver_signs_off_and_on(case):
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    bob.client.tell("sign-off", bob.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    since = places(alice, bob)
+    bob.client.tell("sign-on", bob.jid)
+    assert goes_on(case, alice, bob, source, since) >= SIZE // 8
+
+
+@test()
+def the_receiver_crashes_and_is_started_again(case):
+    alice, bob = case.pair()
+    source, sent, _ = begun(case, alice, bob)
+    bob.client.kill()
+    case.cancelled(alice, sent)
+    since = alice.client.now()
+    bob = case.again(bob)
+    assert goes_on(case, alice, bob, source, (since, 0)) > 0
+
+
+@test()
+def the_sender_crashes_and_is_started_again(case):
+    alice, bob = case.pair()
+    source, _, got = begun(case, alice, bob)
+    alice.client.kill()
+    case.cancelled(bob, got)
+    since = bob.client.now()
+    alice = case.again(alice)
+    assert goes_on(case, alice, bob, source, (0, since)) >= SIZE // 8
+
+
+@test()
+def the_server_is_started_again(case):
+    server = case.own_server()
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    server.kill()
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    server.start()
+    since = places(alice, bob)
+    for account in (alice, bob):
+        account.client.tell("sign-on", account.jid)
+    assert goes_on(case, alice, bob, source, since) >= SIZE // 8
+
+
+@test()
+def the_plugin_is_switched_off_and_on(case):
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    bob.client.unload(case.lab.plugin)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    since = places(alice, bob)
+    bob.client.load(case.lab.plugin)
+    assert goes_on(case, alice, bob, source, since) >= SIZE // 8
+
+
+@test()
+def a_part_that_was_damaged_meanwhile_is_not_used(case):
+    alice, bob = case.pair()
+    source, sent, _ = begun(case, alice, bob, at=SIZE // 2)
+    bob.client.kill()
+    case.cancelled(alice, sent)
+    part, = os.listdir(bob.client.downloads)
+    with open(os.path.join(bob.client.downloads, part), "r+b") as f:
+        f.seek(SIZE // 4)
+        f.write(b"damage")
+    since = alice.client.now()
+    bob = case.again(bob)
+    asked = goes_on(case, alice, bob, source, (since, 0))
+    assert 0 < asked <= SIZE // 4, asked
+
+
+@test()
+def a_file_that_changed_meanwhile_is_not_sent(case):
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    alice.client.tell("sign-off", alice.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    os.utime(source, (1, 1))
+    since = places(alice, bob)
+    alice.client.tell("sign-on", alice.jid)
+    bob.client.wait("debug", since[1], where=lambda e: "the peer does not send the rest" in e["text"])
+    assert not bob.client.all("xfer", since[1])
+    assert not alice.client.all("xfer", since[0])
+
+
+@test()
+def the_same_file_offered_again_goes_on(case):
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    bob.client.tell("sign-off", bob.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    # Alice has forgotten it: only her user can go on with it.
+    alice.client.quit()
+    memory = os.path.join(alice.client.folder, "purple", "bytestreams", "transfers.ini")
+    os.unlink(memory)
+    alice = case.again(alice)
+    bob.client.tell("sign-on", bob.jid)
+    case.acquaint(alice, bob)
+    since = bob.client.now()
+    case.deliver(alice, bob, source)
+    assert any(re.search(r"accepted here from byte [1-9]", line["text"]) for line in bob.client.all("debug", since))
+
+
+def remembered(account):
+    with open(os.path.join(account.client.folder, "purple", "bytestreams", "transfers.ini"), encoding="ascii") as f:
+        return f.read()
+
+
+@test()
+def a_cancelled_transfer_does_not_go_on(case):
+    alice, bob = case.pair()
+    _, sent, got = begun(case, alice, bob)
+    bob.client.tell("cancel", got)
+    case.cancelled(bob, got)
+    case.cancelled(alice, sent)
+    deadline = time.monotonic() + 30
+    while os.listdir(bob.client.downloads) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not os.listdir(bob.client.downloads), "what was cancelled was kept"
+    while any("path" in remembered(account) for account in (alice, bob)):
+        assert time.monotonic() < deadline, "what was cancelled is remembered"
+        time.sleep(0.02)
+
+
+def killed_at_random(case, receiver_dies):
+    """Some transfer, one of the clients killed at any moment of it, and started again."""
+    alice, bob = case.pair()
+    source = case.file("file.bin", SIZE)
+    case.may_remain_unfinished(bob)
+    since = bob.client.now()
+    alice.send(bob, source)
+    got = bob.client.incoming(since)
+    bob.client.stage(got, "file-recv-start")
+    time.sleep(random.random() * 0.25)
+    (bob if receiver_dies else alice).client.kill()
+    since = places(alice, bob)
+    if receiver_dies:
+        bob = case.again(bob)
+        since[1] = 0
+    else:
+        alice = case.again(alice)
+        since[0] = 0
+    arrived(case, bob, source)
+    received = sum(int(match.group(1)) for line in bob.client.all("debug")
+                   for match in [re.search(r"receiving ended after (\d+) bytes|(?<=\] )(\d+) bytes received", line["text"])]
+                   if match and match.group(1))
+    assert received <= SIZE, "more than twice the bytes were received"
+    return alice, bob
+
+
+def arrived(case, bob, source):
+    """Waits until the file stands under its name, which it only does whole."""
+    path = os.path.join(bob.client.downloads, os.path.basename(source))
+    deadline = time.monotonic() + 300
+    while not os.path.exists(path):
+        assert time.monotonic() < deadline, "the file has not arrived"
+        time.sleep(0.02)
+    case.arrived(bob, source)
+
+
+@test()
+def the_receiver_is_killed_at_random(case):
+    killed_at_random(case, True)
+
+
+@test()
+def the_sender_is_killed_at_random(case):
+    killed_at_random(case, False)
