@@ -34,6 +34,7 @@ typedef enum {
     TOOK_ACCEPT_OF_OTHER_TRANSPORT,
     TOOK_PROPOSAL,
     TOOK_UNUSABLE_PROPOSAL,
+    TOOK_SIGN_OF_BREAK, /* in: a proposal, as the peer has noticed before us that the connection broke */
     TOOK_ACCEPTED_PROPOSAL,
     TOOK_CHECKSUM,
     TOOK_RECEIVED,
@@ -241,6 +242,7 @@ void bs_transfer_note_progress(BsTransfer *transfer);
 /* In: the connection broke. Asks for the rest of the file (XEP-0234, 6.2), in TRANSFER_ASKING. FALSE if that
  * cannot be. */
 gboolean bs_transfer_ask_for_rest(BsTransfer *transfer);
+gboolean bs_transfer_can_ask(const BsTransfer *transfer);
 
 /* In: the peer accepts that, or it does not; the latter may end the transfer. */
 gboolean bs_transfer_take_grant(BsTransfer *transfer, const xmlnode *description);

@@ -176,11 +176,11 @@ bs_transfer_note_progress(BsTransfer *transfer)
     transfer->got_digest = bs_digest_copy(digest);
 }
 
-static gboolean
-can_ask(const BsTransfer *transfer)
+gboolean
+bs_transfer_can_ask(const BsTransfer *transfer)
 {
-    return transfer->session != NULL && transfer->old_session == NULL && !transfer->session_over &&
-           !transfer->rest_refused && transfer->fruitless < FRUITLESS_MAX &&
+    return transfer->incoming && transfer->session != NULL && transfer->old_session == NULL &&
+           !transfer->session_over && !transfer->rest_refused && transfer->fruitless < FRUITLESS_MAX &&
            can_have_parts(transfer->offer) && transfer->version != BS_JINGLE_FILE_3 &&
            transfer->sink != NULL && transfer->sink->restart != NULL;
 }
@@ -268,7 +268,7 @@ verify_first(BsTransfer *transfer)
 gboolean
 bs_transfer_ask_for_rest(BsTransfer *transfer)
 {
-    if (!transfer->incoming || !can_ask(transfer))
+    if (!bs_transfer_can_ask(transfer))
         return FALSE;
     if (transfer->got_digest == NULL)
         return verify_first(transfer);

@@ -159,6 +159,11 @@ session_proceed(BsJingleSession *session, gpointer data)
         bs_log(transfer->id, "the peer proposes another transport, which is of no use");
         bs_jingle_session_transport_reject(transfer->session);
         break;
+    case TOOK_SIGN_OF_BREAK:
+        bs_log(transfer->id, "the peer says that the connection broke");
+        bs_jingle_session_transport_reject(transfer->session);
+        bs_transfer_lose(transfer);
+        break;
     case TOOK_ACCEPTED_PROPOSAL:
         bs_transfer_use_accepted(transfer);
         break;

@@ -325,6 +325,11 @@ bs_transfer_take_proposal(BsTransfer *transfer, const xmlnode *description)
     BsTransport *transport = NULL;
     BsTransportVerdict verdict = BS_TRANSPORT_UNSUPPORTED;
 
+    /* What is missing is asked for instead. */
+    if (transfer->state == TRANSFER_MOVING && bs_transfer_can_ask(transfer)) {
+        transfer->took = TOOK_SIGN_OF_BREAK;
+        return BS_JINGLE_ACK;
+    }
     if (is_waiting_for_transport(transfer) && can_begin_anew(transfer) &&
         transfer->replacements < REPLACEMENTS_MAX)
         verdict = make_described(transfer, description, &transport);

@@ -44,6 +44,36 @@ def places(*accounts):
     return [account.client.now() for account in accounts]
 
 
+def cut(case, cutter, sender, receiver):
+    """The connection breaks while both are online: the same transfer goes on, at once, without anybody noticing."""
+    source, sent, got = begun(case, sender, receiver)
+    since = places(sender, receiver)
+    cutter.client.tell("cut", case.server.port)
+    case.completed(receiver, got)
+    case.completed(sender, sent)
+    case.ended(receiver, got)
+    case.ended(sender, sent)
+    case.arrived(receiver, source)
+    asked = [int(ASKED.search(line["text"]).group(1)) for line in receiver.client.all("debug", since[1])
+             if ASKED.search(line["text"])]
+    assert asked and asked[0] >= SIZE // 8, asked
+    for account, place in zip((sender, receiver), since):
+        assert not account.client.all("xfer", place, stage="new")
+        assert not account.client.all("notify", place)
+
+
+@test()
+def the_sender_s_connection_breaks(case):
+    alice, bob = case.pair()
+    cut(case, alice, alice, bob)
+
+
+@test()
+def the_receiver_s_connection_breaks(case):
+    alice, bob = case.pair()
+    cut(case, bob, alice, bob)
+
+
 @test()
 def the_sender_signs_off_and_on(case):
     alice, bob = case.pair()

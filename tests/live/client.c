@@ -8,10 +8,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <locale.h>
+#include <netinet/in.h>
 #include <purple.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +83,29 @@ do_account(char **fields)
     if (fields[4] != NULL)
         purple_account_set_string(account, "ft_proxies", fields[4]);
     purple_account_set_enabled(account, UI_NAME, TRUE);
+    return TRUE;
+}
+
+/* Ends every TCP connection but those to this port, which the other ends notice too. */
+static gboolean
+do_cut(char **fields)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_storage address = {0};
+        socklen_t length = sizeof address;
+        int port;
+
+        if (getpeername(fd, (struct sockaddr *)&address, &length) < 0)
+            continue;
+        if (address.ss_family == AF_INET)
+            port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+        else if (address.ss_family == AF_INET6)
+            port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+        else
+            continue;
+        if (port != atoi(fields[0]))
+            shutdown(fd, SHUT_RDWR);
+    }
     return TRUE;
 }
 
@@ -363,7 +388,7 @@ static const Command commands[] = {
     {"always", 1, do_always},   {"answer", 2, do_answer},     {"cancel", 1, do_cancel},
     {"pref", 3, do_pref},       {"proxy", 4, do_proxy},       {"state", 1, do_state},
     {"say", 3, do_say},         {"join", 4, do_join},         {"held", 1, do_held},
-    {"quit", 0, do_quit},
+    {"cut", 1, do_cut},         {"quit", 0, do_quit},
 };
 
 static void
