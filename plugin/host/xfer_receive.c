@@ -120,6 +120,7 @@ bs_xfer_offered(BsConnection *connection, BsTransfer *transfer)
     purple_xfer_set_filename(self->xfer, name);
     if (offer->size != BS_SIZE_UNKNOWN)
         purple_xfer_set_size(self->xfer, (size_t)offer->size);
+    bs_xfer_show_thumbnail(self, offer);
     bs_transfer_watch(transfer, &bs_xfer_transfer_events, self);
     ask_user(self);
 }

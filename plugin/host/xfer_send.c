@@ -190,6 +190,8 @@ make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed
     offer = describe(self, size);
     if (md5 != NULL && hashed == size)
         bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
+    if (offer_file == bs_transfer_offer)
+        bs_xfer_add_thumbnail(self, offer);
     self->transfer = offer_file(bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
                                 &bs_xfer_transfer_events, self);
 }

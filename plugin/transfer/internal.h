@@ -75,9 +75,10 @@ struct _BsTransfer {
     BsFileOffer *offer;
     BsJingleFileVersion version;
 
-    BsJingleSession *session; /* of Jingle ... */
-    BsSiNegotiation *si;      /* ... or of stream initiation */
-    gboolean session_over;    /* in: the peer ended it properly while bytes were still on their way */
+    BsJingleSession *session;       /* of Jingle ... */
+    BsSiNegotiation *si;            /* ... or of stream initiation */
+    gboolean session_over;          /* in: the peer ended it properly while bytes were still on their way */
+    BsIqRequest *thumbnail_request; /* in: nobody hears of the offer before it is answered */
     BsTransport *transport;
     BsTransport *proposed;    /* the one that is to follow, ours or the peer's; NULL: none */
     guint replacements;       /* how many were proposed by either party */
@@ -207,6 +208,15 @@ void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 void bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle);
 void bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element);
 
+/* thumbnails.c */
+
+/* Answers an IQ that asks for the thumbnail of one of `transfers`: with it, to the peer that it was offered
+ * to. TRUE if it was answered. */
+gboolean bs_endpoint_give_thumbnail(BsEndpoint *endpoint, GPtrArray *transfers, const xmlnode *iq);
+
+/* Announces an incoming transfer, after its thumbnail was fetched if there is one, and may be. */
+void bs_endpoint_introduce(BsEndpoint *endpoint, BsTransfer *transfer);
+
 /* endpoint.c */
 
 /* TRUE if more offers ring, in all or of this contact, than a user can deal with. */
@@ -226,6 +236,7 @@ BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
  * is none. */
 char *bs_endpoint_own_jid(const BsEndpoint *endpoint, const char *peer, const char *addressed);
 gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
+gboolean bs_endpoint_fetches_thumbnails(const BsEndpoint *endpoint, const char *peer);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
  */

@@ -29,6 +29,7 @@ let_go(BsTransfer *transfer)
 {
     bs_timer_clear(&transfer->timer);
     bs_timer_clear(&transfer->unavailable_timer);
+    bs_iq_request_cancel(&transfer->thumbnail_request);
     g_clear_pointer(&transfer->pump, bs_pump_free);
     g_clear_pointer(&transfer->finish, bs_finish_cancel);
     bs_transfer_free_transports(transfer);
