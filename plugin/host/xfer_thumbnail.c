@@ -10,10 +10,10 @@
 #define FORMATS "jpeg,png"
 /* A camera puts a picture of its own and more before the header that counts. */
 #define HEADER_BYTES (256 * 1024)
-/* The UI decodes the file while everything else waits. These take it a tenth of a second: a JPEG it scales
- * while it decodes it. */
-#define JPEG_PIXELS_MAX (50 * 1000 * 1000)
-#define PIXELS_MAX (9 * 1000 * 1000)
+/* The UI decodes the file while everything else waits: some tenth of a second for so many pixels, which are
+ * those of a camera's JPEG, scaled while it is decoded, and of a large screen's PNG. */
+#define JPEG_PIXELS_MAX (24 * 1000 * 1000)
+#define PIXELS_MAX (3840 * 2160)
 
 static gboolean
 ui_makes_thumbnails(const PurpleXfer *xfer)
