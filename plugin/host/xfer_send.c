@@ -150,7 +150,9 @@ describe(BsXfer *self, guint64 size)
     offer->size = size;
     offer->media_type = media_type_of(path);
     offer->desc = g_strdup(self->xfer->message);
-    offer->hashes_promised = bs_preferences_hashes_files() ? 1u << BS_HASH_SHA256 : 0;
+    if (bs_preferences_hashes_files())
+        offer->hashes_promised = 1u << bs_hash_for_peer(
+                                     bs_peers_hashes_of(bs_connection_peers(self->connection), self->xfer->who));
     if (g_stat(path, &info) == 0)
         offer->date = info.st_mtime;
     return offer;

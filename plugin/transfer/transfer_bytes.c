@@ -18,17 +18,6 @@
 /* A peer that closed its end, or confirmed the file, and then does not end the session, in ticks. */
 #define SILENT_PEER_TICKS 5
 
-/* The strongest of a set that is not empty, as a set. */
-static guint
-strongest(guint hashes)
-{
-    guint bit = 1u << (BS_HASH_COUNT - 1);
-
-    while (!(hashes & bit))
-        bit >>= 1;
-    return bit;
-}
-
 /* What to compute of a file that comes in: what can be compared. A sender that says nothing of hashes may
  * still send one when all is over: Conversations does, with one of these two. */
 static guint
@@ -39,7 +28,7 @@ hashes_to_compute(const BsTransfer *transfer)
     if (!bs_endpoint_hashes_files(transfer->endpoint))
         return 0;
     if (offer->hashes != 0)
-        return strongest(offer->hashes);
+        return 1u << bs_hash_strongest(offer->hashes);
     if (transfer->session_over)
         return 0;
     if (offer->hashes_promised != 0)
