@@ -3,6 +3,7 @@
 
 #include "host/xfer_internal.h"
 #include "log.h"
+#include "stream/disk_chores.h"
 #include "stream/part_file.h"
 
 /* The xfer for which libpurple is being asked to put the question to the user. */
@@ -17,9 +18,10 @@ static gboolean
 open_sink(BsXfer *self, BsSink **sink, GError **error)
 {
     const char *target = purple_xfer_get_local_filename(self->xfer);
+    guint64 size = bs_transfer_file(self->transfer)->size;
 
     if (bs_ui_bytes_wanted(self->xfer)) {
-        bs_xfer_use_ui_bytes(self, bs_transfer_file(self->transfer)->size);
+        bs_xfer_use_ui_bytes(self, size);
         *sink = bs_ui_bytes_sink(self->ui_bytes);
         return TRUE;
     }
@@ -34,7 +36,17 @@ open_sink(BsXfer *self, BsSink **sink, GError **error)
     if (*sink == NULL)
         return FALSE;
     bs_part_file_report_name(*sink, &self->final_name);
-    return TRUE;
+    if (size == BS_SIZE_UNKNOWN || bs_part_file_has_room(*sink, size, error))
+        return TRUE;
+    bs_sink_discard(*sink);
+    return FALSE;
+}
+
+static BsNotice
+notice_of(const GError *error)
+{
+    return g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_NO_SPACE) ? BS_NOTICE_NO_ROOM
+                                                                             : BS_NOTICE_UNWRITABLE;
 }
 
 /* The user has accepted, and said where the file is to be saved. */
@@ -58,8 +70,8 @@ init_to_receive(PurpleXfer *xfer)
         return;
     }
     bs_log_warning(bs_transfer_id(self->transfer), "cannot be saved: %s", error->message);
-    bs_transfer_fail(g_steal_pointer(&self->transfer), error->message);
-    bs_xfer_fail_for(self, BS_NOTICE_UNWRITABLE, error->message);
+    bs_transfer_fail(g_steal_pointer(&self->transfer), error);
+    bs_xfer_fail_for(self, notice_of(error), error->message);
 }
 
 /* Called after every other plugin has seen the request. */

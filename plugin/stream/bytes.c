@@ -12,6 +12,21 @@ bs_stream_error_quark(void)
     return g_quark_from_static_string("bs-stream-error");
 }
 
+/* A full disk, somebody's share of it, and a file larger than this kind of file system can hold. */
+static gboolean
+is_lack_of_room(int code)
+{
+    return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
+
+void
+bs_set_write_error(GError **error, int code)
+{
+    g_set_error_literal(error, BS_STREAM_ERROR,
+                        is_lack_of_room(code) ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
+                        g_strerror(code));
+}
+
 typedef struct {
     BsSource source;
     BsDiskFile *file;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define NAME_BYTES_MAX 255
@@ -27,15 +28,6 @@ typedef struct {
     char *settled;     /* the name that it has got, in the folder */
     char **final_name; /* owned by whoever asked */
 } PartFile;
-
-static void
-set_write_error(GError **error, int code)
-{
-    gboolean no_space = code == ENOSPC || code == EDQUOT;
-
-    g_set_error_literal(error, BS_STREAM_ERROR, no_space ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
-                        g_strerror(code));
-}
 
 /* The length of `name` cut to at most `max` bytes, without splitting a character. Where the text is not
  * UTF-8, there is nothing to be split. */
@@ -122,7 +114,7 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
     gsize done = 0;
 
     if (code != 0) {
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
         return -1;
     }
     while (done < size) {
@@ -131,7 +123,7 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0 && done == 0) {
-            set_write_error(error, errno);
+            bs_set_write_error(error, errno);
             return -1;
         }
         if (count <= 0)
@@ -149,7 +141,7 @@ part_file_restart(BsSink *sink, GError **error)
     PartFile *file = (PartFile *)sink;
 
     if (lseek(bs_disk_file_fd(file->contents), 0, SEEK_SET) < 0) {
-        set_write_error(error, errno);
+        bs_set_write_error(error, errno);
         return FALSE;
     }
     file->cut = TRUE;
@@ -253,7 +245,7 @@ part_file_sync(BsSink *sink, GError **error)
     if (code == 0 && fsync(bs_disk_file_fd(file->contents)) < 0 && errno != EINVAL && errno != EOPNOTSUPP)
         code = errno;
     if (code != 0)
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
     return code == 0;
 }
 
@@ -265,7 +257,7 @@ part_file_settle(BsSink *sink, GError **error)
     int code = move_into_place(file, &name);
 
     if (code != 0) {
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
         return FALSE;
     }
     file->settled = g_steal_pointer(&name);
@@ -364,11 +356,39 @@ bs_part_file_new(const char *target, gboolean replace, GError **error)
     file->replace = replace;
     code = *target == '\0' || g_str_has_suffix(target, "/") ? EISDIR : open_part(file);
     if (code != 0) {
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
         part_file_free(file);
         return NULL;
     }
     return &file->sink;
+}
+
+/* 0, or an errno. Some file systems do not tell how large they are, or of what size a file may be. */
+static int
+check_room(int fd, guint64 size)
+{
+    struct statvfs disk;
+    struct stat info;
+    off_t place = lseek(fd, 0, SEEK_CUR);
+    guint64 held;
+
+    if (size > G_MAXINT64 || lseek(fd, (off_t)size, SEEK_SET) < 0)
+        return EFBIG;
+    (void)lseek(fd, place, SEEK_SET);
+    if (fstatvfs(fd, &disk) < 0 || disk.f_blocks == 0 || disk.f_frsize == 0 || fstat(fd, &info) < 0)
+        return 0;
+    held = (guint64)info.st_blocks * 512;
+    return size > held && (size - held - 1) / disk.f_frsize >= disk.f_bavail ? ENOSPC : 0;
+}
+
+gboolean
+bs_part_file_has_room(BsSink *sink, guint64 size, GError **error)
+{
+    int code = check_room(bs_disk_file_fd(((PartFile *)sink)->contents), size);
+
+    if (code != 0)
+        bs_set_write_error(error, code);
+    return code == 0;
 }
 
 void

@@ -11,6 +11,10 @@
  * with BS_STREAM_ERROR_WRITE or _NO_SPACE when the folder cannot be written to. */
 BsSink *bs_part_file_new(const char *target, gboolean replace, GError **error);
 
+/* FALSE, with BS_STREAM_ERROR_NO_SPACE, if a file of `size` bytes will not fit: on the disk as it is now, or
+ * into any file there (4 GiB on many USB sticks). What the sink holds already is counted. */
+gboolean bs_part_file_has_room(BsSink *sink, guint64 size, GError **error);
+
 /* Asks for the name under which the finished file will stand: `target`, or another one in its folder if that
  * was taken. `*final_name` becomes NULL at once, and stays so unless `finish` succeeds, which sets it to the
  * path (newly allocated, the caller's). `final_name` must live as long as the sink. At most one place can be

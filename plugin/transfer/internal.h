@@ -198,6 +198,10 @@ extern const BsJingleEvents bs_transfer_jingle_events;
 /* The connection is there: `fd` (taken). */
 void bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route);
 
+/* What the peer is told if `error` keeps the file here from being read or written (XEP-0234, 9.2), with the
+ * condition in BS_NS_FILE_ERRORS, NULL if there is none. */
+BsJingleReason bs_transfer_reason_of_file(const GError *error, const char **specific);
+
 /* In: a late hash has come while the state is TRANSFER_VERIFYING or _FINISHING, or none will come any more.
  */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);

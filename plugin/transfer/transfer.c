@@ -157,10 +157,10 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
 
 /* Tells the peer and frees the transfer, without an event. */
 static void
-end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
+end_silently(BsTransfer *transfer, BsJingleReason reason, const char *specific, const char *why)
 {
     bs_log(transfer->id, "ended here: %s", why);
-    transfer->protocol->terminate(transfer, reason, NULL);
+    transfer->protocol->terminate(transfer, reason, specific);
     bs_endpoint_remove(transfer->endpoint, transfer);
     bs_transfer_free(transfer);
 }
@@ -168,19 +168,22 @@ end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
 void
 bs_transfer_decline(BsTransfer *transfer)
 {
-    end_silently(transfer, BS_JINGLE_DECLINE, "declined");
+    end_silently(transfer, BS_JINGLE_DECLINE, NULL, "declined");
 }
 
 void
 bs_transfer_cancel(BsTransfer *transfer)
 {
-    end_silently(transfer, BS_JINGLE_CANCEL, "cancelled");
+    end_silently(transfer, BS_JINGLE_CANCEL, NULL, "cancelled");
 }
 
 void
-bs_transfer_fail(BsTransfer *transfer, const char *why)
+bs_transfer_fail(BsTransfer *transfer, const GError *error)
 {
-    end_silently(transfer, BS_JINGLE_FAILED_APPLICATION, why);
+    const char *specific;
+    BsJingleReason reason = bs_transfer_reason_of_file(error, &specific);
+
+    end_silently(transfer, reason, specific, error->message);
 }
 
 void
@@ -241,6 +244,7 @@ bs_end_reason_name(BsEndReason reason)
         [BS_END_DAMAGED] = "the hash does not agree",
         [BS_END_WRONG_SIZE] = "the size does not agree",
         [BS_END_LOCAL_FILE] = "the file here failed",
+        [BS_END_NO_ROOM] = "no room for the file",
         [BS_END_PEER_FAILED] = "the peer failed",
         [BS_END_TIMEOUT] = "the peer did not answer in time",
     };

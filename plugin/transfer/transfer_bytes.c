@@ -60,6 +60,26 @@ check_hash(BsTransfer *transfer)
     return HASH_MISSING;
 }
 
+BsJingleReason
+bs_transfer_reason_of_file(const GError *error, const char **specific)
+{
+    gboolean no_room = g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_NO_SPACE);
+
+    *specific = no_room ? "file-too-large" : NULL;
+    return no_room ? BS_JINGLE_MEDIA_ERROR : BS_JINGLE_FAILED_APPLICATION;
+}
+
+/* The file here cannot be read or written. */
+static void
+file_failed(BsTransfer *transfer, const GError *error)
+{
+    const char *specific;
+    BsJingleReason reason = bs_transfer_reason_of_file(error, &specific);
+
+    bs_transfer_terminate(transfer, reason, specific, specific != NULL ? BS_END_NO_ROOM : BS_END_LOCAL_FILE,
+                          error->message);
+}
+
 static void
 file_finished(const GError *error, gpointer data)
 {
@@ -67,8 +87,7 @@ file_finished(const GError *error, gpointer data)
 
     transfer->finish = NULL;
     if (error != NULL) {
-        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
-                              error->message);
+        file_failed(transfer, error);
         return;
     }
     if (!transfer->session_over)
@@ -157,17 +176,13 @@ pump_failed(BsTransfer *transfer, const GError *error)
     case BS_STREAM_ERROR_TOO_MUCH:
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_WRONG_SIZE, NULL);
         break;
-    case BS_STREAM_ERROR_NO_SPACE:
-        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_LOCAL_FILE,
-                              error->message);
-        break;
     case BS_STREAM_ERROR_CHANGED:
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_WRONG_SIZE, NULL);
         break;
     case BS_STREAM_ERROR_READ:
     case BS_STREAM_ERROR_WRITE:
-        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
-                              error->message);
+    case BS_STREAM_ERROR_NO_SPACE:
+        file_failed(transfer, error);
         break;
     }
 }
@@ -337,8 +352,7 @@ bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
     transfer->protocol->settled(transfer);
     if (!go_to_beginning(transfer, &error)) {
         bs_socket_close(fd);
-        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
-                              error->message);
+        file_failed(transfer, error);
         return;
     }
     transfer->begun = TRUE;

@@ -220,6 +220,9 @@ end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
     case BS_JINGLE_FAILED_TRANSPORT:
         return transfer->begun ? BS_END_CONNECTION_LOST : BS_END_NO_ROUTE;
     case BS_JINGLE_MEDIA_ERROR:
+        if (!transfer->incoming &&
+            bs_jingle_session_ended_for(transfer->session, "file-too-large", BS_NS_FILE_ERRORS))
+            return BS_END_NO_ROOM;
         return transfer->state == TRANSFER_CONFIRMING ? BS_END_DAMAGED : BS_END_PEER_FAILED;
     case BS_JINGLE_TIMEOUT:
     case BS_JINGLE_EXPIRED:
