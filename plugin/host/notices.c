@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "characters.h"
 #include "i18n.h"
 
 #define SHOWN_LENGTH_MAX 80 /* characters of a name or of somebody's words */
@@ -12,16 +13,11 @@ static gboolean
 is_shown(gunichar character)
 {
     switch (g_unichar_type(character)) {
-    case G_UNICODE_CONTROL:
-    case G_UNICODE_FORMAT:
-    case G_UNICODE_LINE_SEPARATOR:
-    case G_UNICODE_PARAGRAPH_SEPARATOR:
     case G_UNICODE_PRIVATE_USE:
-    case G_UNICODE_SURROGATE:
     case G_UNICODE_UNASSIGNED:
         return FALSE;
     default:
-        return TRUE;
+        return !bs_character_is_hidden(character);
     }
 }
 

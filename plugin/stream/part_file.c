@@ -9,7 +9,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "characters.h"
+
 #define NAME_BYTES_MAX 255
+#define NAME_BYTES_MIN 64 /* a folder that says less is not believed */
 #define CLEAN_NAME_BYTES_MAX 200
 #define EXTENSION_BYTES_MAX 16
 #define RANDOM_LETTERS 6
@@ -22,7 +25,8 @@ typedef struct {
     gboolean cut; /* what is behind the next byte does not belong to the file any more */
     int folder;   /* names are taken relative to it, so that a folder that is moved meanwhile does no harm */
     char *folder_path;
-    char *target; /* a name in the folder, as is the next one */
+    gsize name_max; /* bytes of a name there */
+    char *target;   /* a name in the folder, as is the next one */
     char *part;
     gboolean replace;
     char *settled;     /* the name that it has got, in the folder */
@@ -68,11 +72,11 @@ join_name(const char *name, const char *insert, gsize max)
 }
 
 static char *
-part_name(const char *target)
+part_name(const char *target, gsize name_max)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     const gsize others = strlen(".") + strlen(".") + RANDOM_LETTERS + strlen(".part");
-    gsize kept = cut_length(target, strlen(target), NAME_BYTES_MAX - others);
+    gsize kept = cut_length(target, strlen(target), name_max - others);
     char random[RANDOM_LETTERS + 1] = {0};
 
     for (guint i = 0; i < RANDOM_LETTERS; i++)
@@ -217,7 +221,7 @@ move_into_place(const PartFile *file, char **name)
         g_autofree char *number = g_strdup_printf(" (%u)", i);
 
         g_free(*name);
-        *name = join_name(file->target, number, NAME_BYTES_MAX);
+        *name = join_name(file->target, number, file->name_max);
         code = move_to_free(file, *name);
     }
     return code;
@@ -308,7 +312,7 @@ static int
 create_part(PartFile *file)
 {
     for (guint i = 0; i < PART_NAME_TRIES; i++) {
-        g_autofree char *name = part_name(file->target);
+        g_autofree char *name = part_name(file->target, file->name_max);
         int fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 
         if (fd >= 0) {
@@ -322,6 +326,15 @@ create_part(PartFile *file)
     return EEXIST;
 }
 
+/* Encrypted folders take shorter names than others. */
+static gsize
+longest_name(int folder)
+{
+    long longest = fpathconf(folder, _PC_NAME_MAX);
+
+    return longest < NAME_BYTES_MIN || longest > NAME_BYTES_MAX ? NAME_BYTES_MAX : (gsize)longest;
+}
+
 static int
 open_part(PartFile *file)
 {
@@ -330,9 +343,10 @@ open_part(PartFile *file)
     file->folder = open_folder(file->folder_path);
     if (file->folder < 0)
         return errno;
+    file->name_max = longest_name(file->folder);
     if (fstatat(file->folder, file->target, &info, 0) == 0 && S_ISDIR(info.st_mode))
         return EISDIR;
-    if (strlen(file->target) > NAME_BYTES_MAX)
+    if (strlen(file->target) > file->name_max)
         return ENAMETOOLONG;
     return create_part(file);
 }
@@ -399,18 +413,23 @@ bs_part_file_report_name(BsSink *sink, char **final_name)
 }
 
 static gboolean
-is_unwanted(gunichar c)
+is_ascii(gunichar c)
 {
-    switch (g_unichar_type(c)) {
-    case G_UNICODE_CONTROL:
-    case G_UNICODE_LINE_SEPARATOR:
-    case G_UNICODE_PARAGRAPH_SEPARATOR:
-        return TRUE;
-    default:
-        break;
-    }
-    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+    return c < 0x80;
+}
+
+/* `before` is what is left in front of what stands at `at`. Between characters that are not ASCII some
+ * hidden ones belong to the name; anywhere else they only make two names look the same. */
+static gboolean
+is_unwanted(const char *at, gunichar before)
+{
+    gunichar c = g_utf8_get_char(at);
+    gunichar after = g_utf8_get_char(g_utf8_next_char(at));
+
+    if (!bs_character_is_hidden(c))
+        return FALSE;
+    return !bs_character_joins(c) || is_ascii(before) || is_ascii(after) || bs_character_is_hidden(before) ||
+           bs_character_is_hidden(after);
 }
 
 static gboolean
@@ -457,13 +476,15 @@ bs_part_file_clean_name(const char *name)
 {
     g_autofree char *valid = g_utf8_make_valid(name != NULL ? name : "", -1);
     GString *clean = g_string_new(NULL);
+    gunichar before = 0;
     char *cut;
 
     for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
 
-        if (is_unwanted(c) || (clean->len == 0 && is_dot_or_space(c)))
+        if (is_unwanted(p, before) || (clean->len == 0 && is_dot_or_space(c)))
             continue;
+        before = c;
         g_string_append_unichar(clean, c == '/' || c == '\\' ? '_' : c);
     }
     trim_end(clean);
