@@ -18,7 +18,7 @@ import runner
 import shares
 from case import TESTS, Case, Lab
 
-GROUPS = ("transfers", "endings", "routes", "addresses", "others", "si", "rooms", "pictures", "hostile")
+GROUPS = ("transfers", "endings", "routes", "addresses", "others", "si", "rooms", "pictures", "hostile", "whole")
 
 
 def arguments():
