@@ -143,8 +143,9 @@ format_of_outgoing_end(BsEndReason reason)
     case BS_END_LOCAL_FILE:
         return _("“%1$s” could not be read, and %2$s has not got it%3$s.");
     case BS_END_NO_ROOM:
-        return _("“%1$s” was not sent, because %2$s has not enough room for it. Ask %2$s to make room, and send "
-                 "it again.");
+        return _(
+            "“%1$s” was not sent, because %2$s has not enough room for it. Ask %2$s to make room, and send "
+            "it again.");
     case BS_END_PEER_FAILED:
         return _("%2$s's program gave up receiving “%1$s”%3$s. Send it again, or ask %2$s what happened.");
     case BS_END_TIMEOUT:
@@ -174,8 +175,9 @@ format_of_notice(BsNotice notice)
         return _("“%1$s” from %2$s cannot be saved there%3$s. Ask %2$s to send it again, and choose another "
                  "folder.");
     case BS_NOTICE_NO_ROOM:
-        return _("“%1$s” from %2$s cannot be saved there, because there is not enough room for it%3$s. Ask %2$s "
-                 "to send it again, and make room or choose another folder.");
+        return _(
+            "“%1$s” from %2$s cannot be saved there, because there is not enough room for it%3$s. Ask %2$s "
+            "to send it again, and make room or choose another folder.");
     case BS_NOTICE_TOO_LARGE:
         return _("“%1$s” is too large to be exchanged with %2$s by this program. Split it into parts first.");
     case BS_NOTICE_UNABLE:

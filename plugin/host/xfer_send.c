@@ -151,8 +151,8 @@ describe(BsXfer *self, guint64 size)
     offer->media_type = media_type_of(path);
     offer->desc = g_strdup(self->xfer->message);
     if (bs_preferences_hashes_files())
-        offer->hashes_promised = 1u << bs_hash_for_peer(
-                                     bs_peers_hashes_of(bs_connection_peers(self->connection), self->xfer->who));
+        offer->hashes_promised = 1u << bs_hash_for_peer(bs_peers_hashes_of(
+                                     bs_connection_peers(self->connection), self->xfer->who));
     if (g_stat(path, &info) == 0)
         offer->date = info.st_mtime;
     return offer;

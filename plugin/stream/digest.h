@@ -5,9 +5,10 @@
 
 #include <glib.h>
 
-/* Strongest last. The first two can be forged. Of the others, which all stand, those with the longer value are
- * the harder ones to find two files for; among those of the same length the one comes later that a processor
- * without instructions for it computes faster, so that nobody waits for strength that is not there. */
+/* Strongest last. The first two can be forged. Of the others, which all stand, those with the longer value
+ * are the harder ones to find two files for; among those of the same length the one comes later that a
+ * processor without instructions for it computes faster, so that nobody waits for strength that is not there.
+ */
 typedef enum {
     BS_HASH_MD5,
     BS_HASH_SHA1,

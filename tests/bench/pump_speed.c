@@ -4,9 +4,10 @@
  *     pump_speed WAY[:HASH] FOLDER MIB [STALL_MS]
  *
  * WAY: kernel (sendfile, then recv and write), bare (the same, while a second thread hashes, and hashing
- * between recv and write), pump, pump-hash. HASH: sha-256 unless it is named. STALL_MS: the receiver's disk takes so long for one write in the
- * middle. Prints seconds, CPU seconds of both together, and for each side how long its event loop was held at
- * most, in microseconds of time and of CPU. SPDX-License-Identifier: GPL-2.0-or-later */
+ * between recv and write), pump, pump-hash. HASH: sha-256 unless it is named. STALL_MS: the receiver's disk
+ * takes so long for one write in the middle. Prints seconds, CPU seconds of both together, and for each side
+ * how long its event loop was held at most, in microseconds of time and of CPU. SPDX-License-Identifier:
+ * GPL-2.0-or-later */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>

@@ -301,8 +301,7 @@ static const char *const features[BS_HASH_COUNT] = {
 
 START_TEST(names_of_features)
 {
-    g_autofree char *feature =
-        g_strconcat("urn:xmpp:hash-function-text-names:", features[_i], (char *)NULL);
+    g_autofree char *feature = g_strconcat("urn:xmpp:hash-function-text-names:", features[_i], (char *)NULL);
 
     ck_assert_str_eq(bs_hash_feature(_i), feature);
 }
