@@ -131,6 +131,21 @@ no_hash_came(gpointer data)
     return FALSE;
 }
 
+/* What only its size speaks for. */
+static void
+take_unverified(BsTransfer *transfer)
+{
+    if (transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
+        /* Nothing tells a file that ended from a connection that broke. */
+        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
+    } else if (bs_pump_has_excess(transfer->pump)) {
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_WRONG_SIZE, NULL);
+    } else {
+        bs_log_warning(transfer->id, "the peer sent no hash: the file cannot be verified");
+        complete(transfer, BS_END_UNVERIFIED);
+    }
+}
+
 void
 bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
 {
@@ -147,17 +162,12 @@ bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
         break;
     case HASH_MISSING:
-        if (last_chance && transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
-            /* Nothing tells a file that ended from a connection that broke. */
-            bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
-        } else if (last_chance || transfer->session_over) {
-            bs_log_warning(transfer->id, "the peer sent no hash: the file cannot be verified");
-            complete(transfer, BS_END_UNVERIFIED);
-        } else if (transfer->timer == 0) {
+        if (last_chance || transfer->session_over)
+            take_unverified(transfer);
+        else if (transfer->timer == 0)
             bs_transfer_set_timer(
                 transfer, transfer->offer->hashes_promised != 0 ? PROMISED_HASH_WAIT_MS : LATE_HASH_WAIT_MS,
                 no_hash_came);
-        }
         break;
     }
 }

@@ -234,6 +234,13 @@ end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
     }
 }
 
+/* The sender has found that what it sent is no file. */
+static gboolean
+calls_it_bad(BsJingleReason reason)
+{
+    return reason == BS_JINGLE_MEDIA_ERROR || reason == BS_JINGLE_FAILED_APPLICATION;
+}
+
 static void
 session_ended(BsJingleSession *session, BsJingleReason reason, const char *error, gpointer data)
 {
@@ -241,8 +248,10 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
     BsEndReason end;
 
     (void)session;
-    /* The file is complete, and nothing that the peer says now makes it less so. */
-    if (transfer->state == TRANSFER_FINISHING) {
+    /* The file is complete, and nothing that the peer says now makes it less so; unless it is only the peer's
+     * word that it was complete. */
+    if (transfer->state == TRANSFER_FINISHING &&
+        (transfer->finish_reason == BS_END_DELIVERED || !calls_it_bad(reason))) {
         bs_log(transfer->id, "the session ended while the file is being saved");
         transfer->session_over = TRUE;
         return;
