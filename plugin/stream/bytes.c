@@ -27,6 +27,13 @@ bs_set_write_error(GError **error, int code)
                         g_strerror(code));
 }
 
+void
+bs_set_changed_error(GError **error)
+{
+    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED,
+                        "The file is not what it was when it was opened");
+}
+
 typedef struct {
     BsSource source;
     BsDiskFile *file;
@@ -47,8 +54,12 @@ file_read(BsSource *source, guint8 *buffer, gsize size, GError **error)
     do
         count = read(bs_disk_file_fd(file->file), buffer, size);
     while (count < 0 && errno == EINTR);
-    if (count < 0)
+    if (count < 0) {
         set_read_error(error, errno);
+    } else if (!bs_disk_file_is_unchanged(file->file)) {
+        bs_set_changed_error(error);
+        return -1;
+    }
     return count;
 }
 

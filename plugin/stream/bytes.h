@@ -24,6 +24,9 @@ typedef enum {
 /* A file could not be written, from an errno: BS_STREAM_ERROR_NO_SPACE or _WRITE. */
 void bs_set_write_error(GError **error, int code);
 
+/* A file was changed after it was opened: BS_STREAM_ERROR_CHANGED. */
+void bs_set_changed_error(GError **error);
+
 /* Where the bytes of a file that is sent come from. One owner; ended by `close`. */
 typedef struct _BsSource BsSource;
 struct _BsSource {
@@ -64,7 +67,8 @@ struct _BsSink {
     void (*discard)(BsSink *sink);
 };
 
-/* A source that reads the regular file at `path`. NULL with BS_STREAM_ERROR_READ when it cannot be opened, or
+/* A source that reads the regular file at `path`, as long as nobody writes to that
+ * (BS_STREAM_ERROR_CHANGED). NULL with BS_STREAM_ERROR_READ when it cannot be opened, or
  * is not a regular file. `size` gets the file's size in bytes (may be NULL). */
 BsSource *bs_file_source_new(const char *path, guint64 *size, GError **error);
 

@@ -25,20 +25,13 @@ set_read_error(GError **error, int code)
     g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_READ, g_strerror(code));
 }
 
-static void
-set_changed(GError **error)
-{
-    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED,
-                        "The file is not what it was when it was offered");
-}
-
 /* Bytes of a file that somebody writes to belong together only by chance. */
 static gboolean
 check_unchanged(const BsFileJob *job, GError **error)
 {
     if (bs_disk_file_is_unchanged(job->file))
         return TRUE;
-    set_changed(error);
+    bs_set_changed_error(error);
     return FALSE;
 }
 
@@ -54,7 +47,7 @@ read_at(const BsFileJob *job, guint8 *buffer, gsize size, guint64 place, GError 
     if (count < 0)
         set_read_error(error, errno);
     if (count == 0)
-        set_changed(error);
+        bs_set_changed_error(error);
     return count > 0 ? count : -1;
 }
 
@@ -157,7 +150,7 @@ send_portion(BsFileJob *job, gsize count, guint64 place, GError **error)
         return send_copy(job, count, place, error);
     sent = sendfile(job->socket, bs_disk_file_fd(job->file), &offset, count);
     if (sent == 0) {
-        set_changed(error);
+        bs_set_changed_error(error);
         return -1;
     }
     if (sent > 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
