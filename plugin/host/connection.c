@@ -74,6 +74,7 @@ connection_new(PurpleConnection *gc)
     bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
     bs_endpoint_set_own_jid_policy(connection->endpoint, bs_room_own_jid);
+    bs_endpoint_set_thumbnails(connection->endpoint, bs_disclosure_is_contact);
     bs_endpoint_set_hashing(connection->endpoint, bs_preferences_hashes_files);
     bs_endpoint_set_memory(connection->endpoint, connections_memory);
     return connection;

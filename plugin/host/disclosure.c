@@ -16,8 +16,8 @@ is_room(PurpleAccount *account, const char *bare)
            purple_blist_find_chat(account, bare) != NULL;
 }
 
-static gboolean
-is_contact(PurpleAccount *account, const char *peer)
+gboolean
+bs_disclosure_is_contact(PurpleAccount *account, const char *peer)
 {
     g_autofree char *bare = bs_jid_bare(peer);
 
@@ -33,7 +33,7 @@ may_be_told(PurpleAccount *account, const char *peer)
     case BS_TELL_EVERYONE:
         return TRUE;
     case BS_TELL_CONTACTS:
-        return is_contact(account, peer);
+        return bs_disclosure_is_contact(account, peer);
     case BS_TELL_NOBODY:
         break;
     }

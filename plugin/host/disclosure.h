@@ -10,4 +10,7 @@
  * occupants of a room. A BsDisclosurePolicy. */
 BsDisclosure bs_disclosure_to(PurpleAccount *account, const char *peer);
 
+/* TRUE if the full JID `peer` is one of these contacts or other resources. A BsThumbnailPolicy. */
+gboolean bs_disclosure_is_contact(PurpleAccount *account, const char *peer);
+
 #endif

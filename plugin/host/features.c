@@ -15,6 +15,7 @@ typedef struct {
 /* libpurple announces these itself: they are not ours to withdraw. */
 static const char *const own_of_libpurple[] = {
     "urn:xmpp:jingle:1",
+    "urn:xmpp:bob",
     "http://jabber.org/protocol/bytestreams",
     "http://jabber.org/protocol/ibb",
     "http://jabber.org/protocol/si",

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "characters.h"
 #include "i18n.h"
 
 #define SHOWN_LENGTH_MAX 80 /* characters of a name or of somebody's words */
@@ -12,16 +13,11 @@ static gboolean
 is_shown(gunichar character)
 {
     switch (g_unichar_type(character)) {
-    case G_UNICODE_CONTROL:
-    case G_UNICODE_FORMAT:
-    case G_UNICODE_LINE_SEPARATOR:
-    case G_UNICODE_PARAGRAPH_SEPARATOR:
     case G_UNICODE_PRIVATE_USE:
-    case G_UNICODE_SURROGATE:
     case G_UNICODE_UNASSIGNED:
         return FALSE;
     default:
-        return TRUE;
+        return !bs_character_is_hidden(character);
     }
 }
 
@@ -99,6 +95,10 @@ format_of_incoming_end(BsEndReason reason)
     case BS_END_LOCAL_FILE:
         return _(
             "“%1$s” from %2$s could not be saved%3$s. Choose another folder and ask %2$s to send it again.");
+    case BS_END_NO_ROOM:
+        return _(
+            "“%1$s” from %2$s could not be saved, because there is not enough room for it%3$s. Make room or "
+            "choose another folder, and ask %2$s to send it again.");
     case BS_END_PEER_FAILED:
         return _("%2$s's program gave up sending “%1$s”%3$s. Ask %2$s to send it again.");
     case BS_END_TIMEOUT:
@@ -138,10 +138,14 @@ format_of_outgoing_end(BsEndReason reason)
         return _("“%1$s” did not reach %2$s undamaged. Send it again.");
     case BS_END_WRONG_SIZE:
         return _(
-            "“%1$s” did not reach %2$s with its right size. Send it again, and leave the file as it is while "
-            "it is being sent.");
+            "“%1$s” was changed while it was being sent, and %2$s has not got it. Send it again, and leave "
+            "the file as it is meanwhile.");
     case BS_END_LOCAL_FILE:
         return _("“%1$s” could not be read, and %2$s has not got it%3$s.");
+    case BS_END_NO_ROOM:
+        return _(
+            "“%1$s” was not sent, because %2$s has not enough room for it. Ask %2$s to make room, and send "
+            "it again.");
     case BS_END_PEER_FAILED:
         return _("%2$s's program gave up receiving “%1$s”%3$s. Send it again, or ask %2$s what happened.");
     case BS_END_TIMEOUT:
@@ -183,6 +187,10 @@ format_of_notice(BsNotice notice)
     case BS_NOTICE_UNWRITABLE:
         return _("“%1$s” from %2$s cannot be saved there%3$s. Ask %2$s to send it again, and choose another "
                  "folder.");
+    case BS_NOTICE_NO_ROOM:
+        return _(
+            "“%1$s” from %2$s cannot be saved there, because there is not enough room for it%3$s. Ask %2$s "
+            "to send it again, and make room or choose another folder.");
     case BS_NOTICE_TOO_LARGE:
         return _("“%1$s” is too large to be exchanged with %2$s by this program. Split it into parts first.");
     case BS_NOTICE_UNABLE:

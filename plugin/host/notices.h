@@ -18,6 +18,7 @@ typedef enum {
     BS_NOTICE_NOT_REGULAR, /* a folder or a device */
     BS_NOTICE_UNREADABLE,  /* the file cannot be opened */
     BS_NOTICE_UNWRITABLE,  /* the file cannot be saved there */
+    BS_NOTICE_NO_ROOM,     /* the file does not fit there */
     BS_NOTICE_TOO_LARGE,   /* more bytes than libpurple can count on this machine */
     BS_NOTICE_UNABLE,      /* no program of the peer's takes files */
     BS_NOTICE_NOT_ONLINE,  /* nobody is there to take it */

@@ -102,18 +102,38 @@ caps_have_feature(const char *feature, gpointer data)
     return ok && GPOINTER_TO_INT(has);
 }
 
+/* libpurple's plugin for the protocol, which keeps the capabilities; NULL if there is none to ask. */
+static PurplePlugin *
+keeper_of_caps(const BsPeers *peers)
+{
+    return peers->account != NULL ? purple_plugins_find_with_id("prpl-jabber") : NULL;
+}
+
+gboolean
+bs_peers_has_feature(BsPeers *peers, const char *jid, const char *feature)
+{
+    CapsQuestion question = {keeper_of_caps(peers), peers->account, jid};
+
+    return question.prpl != NULL && caps_have_feature(feature, &question);
+}
+
 /* What libpurple knows through entity capabilities. It cannot tell "no" from "not known yet". */
+static BsPeerWays
+ways_from_caps(BsPeers *peers, const char *jid)
+{
+    CapsQuestion question = {keeper_of_caps(peers), peers->account, jid};
+
+    if (question.prpl == NULL)
+        return (BsPeerWays){0};
+    return bs_resources_ways_from_features(caps_have_feature, &question);
+}
+
 static BsPeerAbility
 ability_from_caps(BsPeers *peers, const char *jid)
 {
-    CapsQuestion question = {purple_plugins_find_with_id("prpl-jabber"), peers->account, jid};
-    BsPeerWays ways;
-    BsPeerAbility ability;
+    BsPeerWays ways = ways_from_caps(peers, jid);
+    BsPeerAbility ability = bs_resources_best_way(&ways);
 
-    if (question.prpl == NULL || peers->account == NULL)
-        return BS_PEER_UNKNOWN;
-    ways = bs_resources_ways_from_features(caps_have_feature, &question);
-    ability = bs_resources_best_way(&ways);
     return ability != BS_PEER_UNABLE ? ability : BS_PEER_UNKNOWN;
 }
 
@@ -125,6 +145,16 @@ bs_peers_ability_of(BsPeers *peers, const char *jid)
     if (resource != NULL && resource->ability != BS_PEER_UNKNOWN)
         return resource->ability;
     return ability_from_caps(peers, jid);
+}
+
+guint
+bs_peers_hashes_of(BsPeers *peers, const char *jid)
+{
+    const BsResource *resource = bs_resources_find(peers->resources, jid);
+
+    if (resource != NULL && resource->ability != BS_PEER_UNKNOWN)
+        return resource->hashes;
+    return ways_from_caps(peers, jid).hashes;
 }
 
 BsPeerAbility

@@ -31,6 +31,12 @@ BsPeerAbility bs_peers_ability(BsPeers *peers, const char *who);
 /* The same of exactly this JID. */
 BsPeerAbility bs_peers_ability_of(BsPeers *peers, const char *jid);
 
+/* TRUE if exactly this JID is known to have announced `feature` in its capabilities (XEP-0115). */
+gboolean bs_peers_has_feature(BsPeers *peers, const char *jid, const char *feature);
+
+/* Which hashes exactly this JID announces: a bit set of BsHash, 0 if nothing is known. */
+guint bs_peers_hashes_of(BsPeers *peers, const char *jid);
+
 /* All owned by the object, or borrowed. */
 BsIqLink *bs_peers_link(const BsPeers *peers);
 PurpleAccount *bs_peers_account(const BsPeers *peers);

@@ -202,8 +202,10 @@ take_ways(Candidate *candidate, BsPeerWays ways)
     BsPeerSearch *search = candidate->search;
     BsResource *resource = bs_resources_find(bs_peers_resources(search->peers), candidate->jid);
 
-    if (resource != NULL)
+    if (resource != NULL) {
         resource->ability = bs_resources_best_way(&ways);
+        resource->hashes = ways.hashes;
+    }
     if (search->without_jingle)
         ways.jingle = FALSE;
     candidate->ability = bs_resources_best_way(&ways);

@@ -5,6 +5,7 @@
 
 #include "stanza/jid.h"
 #include "stanza/xml.h"
+#include "stream/digest.h"
 #include "transfer/stream_initiation.h"
 #include "transport/ibb_xml.h"
 #include "transport/si_bytestreams.h"
@@ -179,6 +180,9 @@ bs_resources_ways_from_features(BsHasFeature has_feature, gpointer data)
               (has_feature(BS_NS_BYTESTREAMS, data) || has_feature(BS_NS_IBB, data)),
     };
 
+    for (guint hash = 0; hash < BS_HASH_COUNT; hash++)
+        if (has_feature(bs_hash_feature((BsHash)hash), data))
+            ways.hashes |= 1u << hash;
     return ways;
 }
 

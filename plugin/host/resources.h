@@ -18,6 +18,7 @@ typedef struct {
     int priority;
     char *caps; /* the hash of its capabilities (XEP-0115), NULL if it told none */
     BsPeerAbility ability;
+    guint hashes; /* once the ability is known: bit set of the BsHash that it announces */
 } BsResource;
 
 typedef struct _BsResources BsResources;
@@ -36,10 +37,11 @@ BsResource *bs_resources_find(BsResources *resources, const char *jid);
  * which the table owns. */
 GPtrArray *bs_resources_of(BsResources *resources, const char *bare, const char *own_jid);
 
-/* How a resource announces that it takes files. */
+/* How a resource announces that it takes files, and what it compares them with. */
 typedef struct {
     gboolean jingle; /* XEP-0234, 11; XEP-0260, 5 */
     gboolean si;     /* XEP-0096, 6; XEP-0065 or XEP-0047 */
+    guint hashes;    /* XEP-0300, 6: bit set of the BsHash that it can verify */
 } BsPeerWays;
 
 /* What the answer to a disco#info request says. */

@@ -77,6 +77,14 @@ void bs_xfer_unwatch(BsXfer *self);
 /* The offer has ended. TRUE if the file is to be offered in another way, and the user hears nothing. */
 gboolean bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end);
 
+/* xfer_thumbnail.c */
+
+/* Sending: has the UI make a thumbnail of the file, for a peer that can ask for it. */
+void bs_xfer_add_thumbnail(BsXfer *self, BsFileOffer *offer);
+
+/* Receiving: the UI is to show the offer's thumbnail, if there is one. */
+void bs_xfer_show_thumbnail(BsXfer *self, const BsFileOffer *offer);
+
 /* xfer_receive.c */
 
 /* Nobody waits any more for how much of an unfinished file can be used. */

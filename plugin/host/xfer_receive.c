@@ -5,6 +5,7 @@
 #include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
+#include "stream/disk_chores.h"
 #include "stream/part_file.h"
 
 /* The xfer for which libpurple is being asked to put the question to the user. */
@@ -27,9 +28,10 @@ static gboolean
 open_sink(BsXfer *self, BsSink **sink, GError **error)
 {
     const char *target = purple_xfer_get_local_filename(self->xfer);
+    guint64 size = bs_transfer_file(self->transfer)->size;
 
     if (bs_ui_bytes_wanted(self->xfer)) {
-        bs_xfer_use_ui_bytes(self, bs_transfer_file(self->transfer)->size);
+        bs_xfer_use_ui_bytes(self, size);
         *sink = bs_ui_bytes_sink(self->ui_bytes);
         return TRUE;
     }
@@ -43,7 +45,17 @@ open_sink(BsXfer *self, BsSink **sink, GError **error)
     if (g_path_is_absolute(target))
         bs_transfer_set_path(self->transfer, target, may_replace(self, target));
     bs_part_file_report_name(*sink, &self->final_name);
-    return TRUE;
+    if (size == BS_SIZE_UNKNOWN || bs_part_file_has_room(*sink, size, error))
+        return TRUE;
+    bs_sink_discard(*sink);
+    return FALSE;
+}
+
+static BsNotice
+notice_of(const GError *error)
+{
+    return g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_NO_SPACE) ? BS_NOTICE_NO_ROOM
+                                                                             : BS_NOTICE_UNWRITABLE;
 }
 
 static void
@@ -57,8 +69,8 @@ accept_whole(BsXfer *self)
         return;
     }
     bs_log_warning(bs_transfer_id(self->transfer), "cannot be saved: %s", error->message);
-    bs_transfer_fail(g_steal_pointer(&self->transfer), error->message);
-    bs_xfer_fail_for(self, BS_NOTICE_UNWRITABLE, error->message);
+    bs_transfer_fail(g_steal_pointer(&self->transfer), error);
+    bs_xfer_fail_for(self, notice_of(error), error->message);
 }
 
 void
@@ -201,6 +213,7 @@ bs_xfer_offered(BsConnection *connection, BsTransfer *transfer)
     purple_xfer_set_filename(self->xfer, name);
     if (offer->size != BS_SIZE_UNKNOWN)
         purple_xfer_set_size(self->xfer, (size_t)offer->size);
+    bs_xfer_show_thumbnail(self, offer);
     bs_transfer_watch(transfer, &bs_xfer_transfer_events, self);
     ask_user(self);
 }

@@ -150,7 +150,9 @@ describe(BsXfer *self, guint64 size)
     offer->size = size;
     offer->media_type = media_type_of(path);
     offer->desc = g_strdup(self->xfer->message);
-    offer->hashes_promised = bs_preferences_hashes_files() ? 1u << BS_HASH_SHA256 : 0;
+    if (bs_preferences_hashes_files())
+        offer->hashes_promised = 1u << bs_hash_for_peer(bs_peers_hashes_of(
+                                     bs_connection_peers(self->connection), self->xfer->who));
     if (g_stat(path, &info) == 0)
         offer->date = info.st_mtime;
     return offer;
@@ -190,6 +192,8 @@ make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed
     offer = describe(self, size);
     if (md5 != NULL && hashed == size)
         bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
+    if (offer_file == bs_transfer_offer)
+        bs_xfer_add_thumbnail(self, offer);
     self->transfer = offer_file(bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
                                 &bs_xfer_transfer_events, self);
     if (self->ui_bytes == NULL)

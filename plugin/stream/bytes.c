@@ -12,6 +12,28 @@ bs_stream_error_quark(void)
     return g_quark_from_static_string("bs-stream-error");
 }
 
+/* A full disk, somebody's share of it, and a file larger than this kind of file system can hold. */
+static gboolean
+is_lack_of_room(int code)
+{
+    return code == ENOSPC || code == EDQUOT || code == EFBIG;
+}
+
+void
+bs_set_write_error(GError **error, int code)
+{
+    g_set_error_literal(error, BS_STREAM_ERROR,
+                        is_lack_of_room(code) ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
+                        g_strerror(code));
+}
+
+void
+bs_set_changed_error(GError **error)
+{
+    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED,
+                        "The file is not what it was when it was opened");
+}
+
 typedef struct {
     BsSource source;
     BsDiskFile *file;
@@ -32,8 +54,12 @@ file_read(BsSource *source, guint8 *buffer, gsize size, GError **error)
     do
         count = read(bs_disk_file_fd(file->file), buffer, size);
     while (count < 0 && errno == EINTR);
-    if (count < 0)
+    if (count < 0) {
         set_read_error(error, errno);
+    } else if (!bs_disk_file_is_unchanged(file->file)) {
+        bs_set_changed_error(error);
+        return -1;
+    }
     return count;
 }
 

@@ -15,11 +15,17 @@ typedef enum {
     BS_STREAM_ERROR_CONNECTION,  /* the connection broke */
     BS_STREAM_ERROR_TOO_MUCH,    /* more bytes than were announced */
     BS_STREAM_ERROR_READ,        /* the file here cannot be read */
-    BS_STREAM_ERROR_CHANGED,     /* the file here is shorter than it was when it was offered */
+    BS_STREAM_ERROR_CHANGED,     /* the file here is not what it was when it was opened */
     BS_STREAM_ERROR_WRITE,       /* the file here cannot be written */
-    BS_STREAM_ERROR_NO_SPACE,    /* ... because the disk is full */
+    BS_STREAM_ERROR_NO_SPACE,    /* ... because there is not enough room for it */
     BS_STREAM_ERROR_STALLED,     /* nothing moved for too long */
 } BsStreamError;
+
+/* A file could not be written, from an errno: BS_STREAM_ERROR_NO_SPACE or _WRITE. */
+void bs_set_write_error(GError **error, int code);
+
+/* A file was changed after it was opened: BS_STREAM_ERROR_CHANGED. */
+void bs_set_changed_error(GError **error);
 
 /* Where the bytes of a file that is sent come from. One owner; ended by `close`. */
 typedef struct _BsSource BsSource;
@@ -65,7 +71,8 @@ struct _BsSink {
     void (*leave)(BsSink *sink);
 };
 
-/* A source that reads the regular file at `path`. NULL with BS_STREAM_ERROR_READ when it cannot be opened, or
+/* A source that reads the regular file at `path`, as long as nobody writes to that
+ * (BS_STREAM_ERROR_CHANGED). NULL with BS_STREAM_ERROR_READ when it cannot be opened, or
  * is not a regular file. `size` gets the file's size in bytes (may be NULL). */
 BsSource *bs_file_source_new(const char *path, guint64 *size, GError **error);
 

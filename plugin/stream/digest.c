@@ -6,20 +6,25 @@
 
 typedef struct {
     const char *name;
+    const char *feature;
     int algorithm;
     gsize length;
 } HashInfo;
 
+#define FEATURE "urn:xmpp:hash-function-text-names:"
+
 static const HashInfo infos[BS_HASH_COUNT] = {
-    [BS_HASH_MD5] = {"md5", GCRY_MD_MD5, 16},
-    [BS_HASH_SHA1] = {"sha-1", GCRY_MD_SHA1, 20},
-    [BS_HASH_SHA256] = {"sha-256", GCRY_MD_SHA256, 32},
-    [BS_HASH_SHA512] = {"sha-512", GCRY_MD_SHA512, 64},
-    [BS_HASH_SHA3_256] = {"sha3-256", GCRY_MD_SHA3_256, 32},
-    [BS_HASH_SHA3_512] = {"sha3-512", GCRY_MD_SHA3_512, 64},
-    [BS_HASH_BLAKE2B_256] = {"blake2b-256", GCRY_MD_BLAKE2B_256, 32},
-    [BS_HASH_BLAKE2B_512] = {"blake2b-512", GCRY_MD_BLAKE2B_512, 64},
+    [BS_HASH_MD5] = {"md5", FEATURE "md5", GCRY_MD_MD5, 16},
+    [BS_HASH_SHA1] = {"sha-1", FEATURE "sha-1", GCRY_MD_SHA1, 20},
+    [BS_HASH_SHA256] = {"sha-256", FEATURE "sha-256", GCRY_MD_SHA256, 32},
+    [BS_HASH_SHA3_256] = {"sha3-256", FEATURE "sha3-256", GCRY_MD_SHA3_256, 32},
+    [BS_HASH_BLAKE2B_256] = {"blake2b-256", FEATURE "id-blake2b256", GCRY_MD_BLAKE2B_256, 32},
+    [BS_HASH_SHA3_512] = {"sha3-512", FEATURE "sha3-512", GCRY_MD_SHA3_512, 64},
+    [BS_HASH_SHA512] = {"sha-512", FEATURE "sha-512", GCRY_MD_SHA512, 64},
+    [BS_HASH_BLAKE2B_512] = {"blake2b-512", FEATURE "id-blake2b512", GCRY_MD_BLAKE2B_512, 64},
 };
+
+#define FORGEABLE (1u << BS_HASH_MD5 | 1u << BS_HASH_SHA1)
 
 struct _BsDigest {
     gcry_md_hd_t handle;
@@ -46,6 +51,33 @@ bs_hash_from_name(const char *name, BsHash *hash)
         }
     }
     return FALSE;
+}
+
+const char *
+bs_hash_feature(BsHash hash)
+{
+    g_return_val_if_fail((guint)hash < BS_HASH_COUNT, NULL);
+
+    return infos[hash].feature;
+}
+
+BsHash
+bs_hash_strongest(guint hashes)
+{
+    guint hash = BS_HASH_COUNT - 1;
+
+    g_return_val_if_fail(hashes != 0, BS_HASH_SHA256);
+
+    while (hash > 0 && !(hashes & 1u << hash))
+        hash--;
+    return (BsHash)hash;
+}
+
+BsHash
+bs_hash_for_peer(guint known)
+{
+    known &= ~FORGEABLE;
+    return known != 0 ? bs_hash_strongest(known) : BS_HASH_SHA256;
 }
 
 gsize

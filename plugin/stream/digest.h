@@ -5,15 +5,18 @@
 
 #include <glib.h>
 
-/* Strongest last. */
+/* Strongest last. The first two can be forged. Of the others, which all stand, those with the longer value
+ * are the harder ones to find two files for; among those of the same length the one comes later that a
+ * processor without instructions for it computes faster, so that nobody waits for strength that is not there.
+ */
 typedef enum {
     BS_HASH_MD5,
     BS_HASH_SHA1,
     BS_HASH_SHA256,
-    BS_HASH_SHA512,
     BS_HASH_SHA3_256,
-    BS_HASH_SHA3_512,
     BS_HASH_BLAKE2B_256,
+    BS_HASH_SHA3_512,
+    BS_HASH_SHA512,
     BS_HASH_BLAKE2B_512,
     BS_HASH_COUNT,
 } BsHash;
@@ -24,6 +27,16 @@ typedef enum {
 /* The registered text name ("sha-256"), and back: FALSE for a name that is not known. */
 const char *bs_hash_name(BsHash hash);
 gboolean bs_hash_from_name(const char *name, BsHash *hash);
+
+/* The feature with which a client announces it (XEP-0300, 6). */
+const char *bs_hash_feature(BsHash hash);
+
+/* The strongest of `hashes`, a bit set (see bs_digest_new()) that is not empty. */
+BsHash bs_hash_strongest(guint hashes);
+
+/* What is computed of a file for a peer that announces the bit set `known`: the strongest that both sides
+ * know (XEP-0234, 12). SHA-256 if there is none but what can be forged, or nothing is known of the peer. */
+BsHash bs_hash_for_peer(guint known);
 
 /* The digest's length in bytes. */
 gsize bs_hash_length(BsHash hash);

@@ -2,11 +2,13 @@
 #include "stream/disk_file.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct _BsDiskFile {
     gint references;
     int fd;
+    struct stat opened; /* as it was then */
     pthread_mutex_t writing;
 };
 
@@ -17,6 +19,7 @@ bs_disk_file_new(int fd)
 
     file->references = 1;
     file->fd = fd;
+    (void)fstat(fd, &file->opened);
     pthread_mutex_init(&file->writing, NULL);
     return file;
 }
@@ -42,6 +45,16 @@ int
 bs_disk_file_fd(const BsDiskFile *file)
 {
     return file->fd;
+}
+
+gboolean
+bs_disk_file_is_unchanged(const BsDiskFile *file)
+{
+    const struct stat *opened = &file->opened;
+    struct stat now;
+
+    return fstat(file->fd, &now) == 0 && now.st_size == opened->st_size &&
+           now.st_mtim.tv_sec == opened->st_mtim.tv_sec && now.st_mtim.tv_nsec == opened->st_mtim.tv_nsec;
 }
 
 void

@@ -16,6 +16,9 @@ void bs_disk_file_unref(BsDiskFile *file);
 
 int bs_disk_file_fd(const BsDiskFile *file);
 
+/* TRUE if nobody else has written to it, shortened it or made it longer since bs_disk_file_new(). */
+gboolean bs_disk_file_is_unchanged(const BsDiskFile *file);
+
 /* For workers: only one writes at a time; the next one waits until the one before, told to stop, has come
  * back. */
 void bs_disk_file_begin_writing(BsDiskFile *file);

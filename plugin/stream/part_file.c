@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "characters.h"
+
 #define NAME_BYTES_MAX 255
+#define NAME_BYTES_MIN 64 /* a folder that says less is not believed */
 #define CLEAN_NAME_BYTES_MAX 200
 #define EXTENSION_BYTES_MAX 16
 #define RANDOM_LETTERS 6
@@ -21,21 +25,13 @@ typedef struct {
     gboolean cut; /* what is behind the next byte does not belong to the file any more */
     int folder;   /* names are taken relative to it, so that a folder that is moved meanwhile does no harm */
     char *folder_path;
-    char *target; /* a name in the folder, as is the next one */
+    gsize name_max; /* bytes of a name there */
+    char *target;   /* a name in the folder, as is the next one */
     char *part;
     gboolean replace;
     char *settled;     /* the name that it has got, in the folder */
     char **final_name; /* owned by whoever asked */
 } PartFile;
-
-static void
-set_write_error(GError **error, int code)
-{
-    gboolean no_space = code == ENOSPC || code == EDQUOT;
-
-    g_set_error_literal(error, BS_STREAM_ERROR, no_space ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
-                        g_strerror(code));
-}
 
 /* The length of `name` cut to at most `max` bytes, without splitting a character. Where the text is not
  * UTF-8, there is nothing to be split. */
@@ -76,11 +72,11 @@ join_name(const char *name, const char *insert, gsize max)
 }
 
 static char *
-part_name(const char *target)
+part_name(const char *target, gsize name_max)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     const gsize others = strlen(".") + strlen(".") + RANDOM_LETTERS + strlen(".part");
-    gsize kept = cut_length(target, strlen(target), NAME_BYTES_MAX - others);
+    gsize kept = cut_length(target, strlen(target), name_max - others);
     char random[RANDOM_LETTERS + 1] = {0};
 
     for (guint i = 0; i < RANDOM_LETTERS; i++)
@@ -122,7 +118,7 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
     gsize done = 0;
 
     if (code != 0) {
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
         return -1;
     }
     while (done < size) {
@@ -131,7 +127,7 @@ part_file_write(BsSink *sink, const guint8 *buffer, gsize size, GError **error)
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0 && done == 0) {
-            set_write_error(error, errno);
+            bs_set_write_error(error, errno);
             return -1;
         }
         if (count <= 0)
@@ -149,7 +145,7 @@ part_file_restart(BsSink *sink, guint64 offset, GError **error)
     PartFile *file = (PartFile *)sink;
 
     if (lseek(bs_disk_file_fd(file->contents), (off_t)offset, SEEK_SET) < 0) {
-        set_write_error(error, errno);
+        bs_set_write_error(error, errno);
         return FALSE;
     }
     file->cut = TRUE;
@@ -225,7 +221,7 @@ move_into_place(const PartFile *file, char **name)
         g_autofree char *number = g_strdup_printf(" (%u)", i);
 
         g_free(*name);
-        *name = join_name(file->target, number, NAME_BYTES_MAX);
+        *name = join_name(file->target, number, file->name_max);
         code = move_to_free(file, *name);
     }
     return code;
@@ -253,7 +249,7 @@ part_file_sync(BsSink *sink, GError **error)
     if (code == 0 && fsync(bs_disk_file_fd(file->contents)) < 0 && errno != EINVAL && errno != EOPNOTSUPP)
         code = errno;
     if (code != 0)
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
     return code == 0;
 }
 
@@ -265,7 +261,7 @@ part_file_settle(BsSink *sink, GError **error)
     int code = move_into_place(file, &name);
 
     if (code != 0) {
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
         return FALSE;
     }
     file->settled = g_steal_pointer(&name);
@@ -322,7 +318,7 @@ static int
 create_part(PartFile *file)
 {
     for (guint i = 0; i < PART_NAME_TRIES; i++) {
-        g_autofree char *name = part_name(file->target);
+        g_autofree char *name = part_name(file->target, file->name_max);
         int fd = openat(file->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 
         if (fd >= 0) {
@@ -334,6 +330,15 @@ create_part(PartFile *file)
             return errno;
     }
     return EEXIST;
+}
+
+/* Encrypted folders take shorter names than others. */
+static gsize
+longest_name(int folder)
+{
+    long longest = fpathconf(folder, _PC_NAME_MAX);
+
+    return longest < NAME_BYTES_MIN || longest > NAME_BYTES_MAX ? NAME_BYTES_MAX : (gsize)longest;
 }
 
 /* What an earlier transfer has left: a file of ours, and nothing else that has come to stand there. */
@@ -365,9 +370,10 @@ open_part(PartFile *file, const char *part, guint64 offset)
     file->folder = open_folder(file->folder_path);
     if (file->folder < 0)
         return errno;
+    file->name_max = longest_name(file->folder);
     if (fstatat(file->folder, file->target, &info, 0) == 0 && S_ISDIR(info.st_mode))
         return EISDIR;
-    if (strlen(file->target) > NAME_BYTES_MAX)
+    if (strlen(file->target) > file->name_max)
         return ENAMETOOLONG;
     return part != NULL ? reopen_part(file, part, offset) : create_part(file);
 }
@@ -392,7 +398,7 @@ open_sink(const char *target, const char *part, guint64 offset, gboolean replace
     file->replace = replace;
     code = *target == '\0' || g_str_has_suffix(target, "/") ? EISDIR : open_part(file, part, offset);
     if (code != 0) {
-        set_write_error(error, code);
+        bs_set_write_error(error, code);
         part_file_free(file);
         return NULL;
     }
@@ -413,7 +419,7 @@ bs_part_file_reopen(const char *part, guint64 offset, const char *target, gboole
     g_autofree char *name = g_path_get_basename(part);
 
     if (strcmp(folder, target_folder) != 0) {
-        set_write_error(error, EXDEV);
+        bs_set_write_error(error, EXDEV);
         return NULL;
     }
     return open_sink(target, name, offset, replace, error);
@@ -427,6 +433,34 @@ bs_part_file_path(BsSink *sink)
     return sink->leave == part_file_leave ? g_build_filename(file->folder_path, file->part, NULL) : NULL;
 }
 
+/* 0, or an errno. Some file systems do not tell how large they are, or of what size a file may be. */
+static int
+check_room(int fd, guint64 size)
+{
+    struct statvfs disk;
+    struct stat info;
+    off_t place = lseek(fd, 0, SEEK_CUR);
+    guint64 held;
+
+    if (size > G_MAXINT64 || lseek(fd, (off_t)size, SEEK_SET) < 0)
+        return EFBIG;
+    (void)lseek(fd, place, SEEK_SET);
+    if (fstatvfs(fd, &disk) < 0 || disk.f_blocks == 0 || disk.f_frsize == 0 || fstat(fd, &info) < 0)
+        return 0;
+    held = (guint64)info.st_blocks * 512;
+    return size > held && (size - held - 1) / disk.f_frsize >= disk.f_bavail ? ENOSPC : 0;
+}
+
+gboolean
+bs_part_file_has_room(BsSink *sink, guint64 size, GError **error)
+{
+    int code = check_room(bs_disk_file_fd(((PartFile *)sink)->contents), size);
+
+    if (code != 0)
+        bs_set_write_error(error, code);
+    return code == 0;
+}
+
 void
 bs_part_file_report_name(BsSink *sink, char **final_name)
 {
@@ -435,18 +469,23 @@ bs_part_file_report_name(BsSink *sink, char **final_name)
 }
 
 static gboolean
-is_unwanted(gunichar c)
+is_ascii(gunichar c)
 {
-    switch (g_unichar_type(c)) {
-    case G_UNICODE_CONTROL:
-    case G_UNICODE_LINE_SEPARATOR:
-    case G_UNICODE_PARAGRAPH_SEPARATOR:
-        return TRUE;
-    default:
-        break;
-    }
-    return c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0xFEFF;
+    return c < 0x80;
+}
+
+/* `before` is what is left in front of what stands at `at`. Between characters that are not ASCII some
+ * hidden ones belong to the name; anywhere else they only make two names look the same. */
+static gboolean
+is_unwanted(const char *at, gunichar before)
+{
+    gunichar c = g_utf8_get_char(at);
+    gunichar after = g_utf8_get_char(g_utf8_next_char(at));
+
+    if (!bs_character_is_hidden(c))
+        return FALSE;
+    return !bs_character_joins(c) || is_ascii(before) || is_ascii(after) || bs_character_is_hidden(before) ||
+           bs_character_is_hidden(after);
 }
 
 static gboolean
@@ -493,13 +532,15 @@ bs_part_file_clean_name(const char *name)
 {
     g_autofree char *valid = g_utf8_make_valid(name != NULL ? name : "", -1);
     GString *clean = g_string_new(NULL);
+    gunichar before = 0;
     char *cut;
 
     for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
 
-        if (is_unwanted(c) || (clean->len == 0 && is_dot_or_space(c)))
+        if (is_unwanted(p, before) || (clean->len == 0 && is_dot_or_space(c)))
             continue;
+        before = c;
         g_string_append_unichar(clean, c == '/' || c == '\\' ? '_' : c);
     }
     trim_end(clean);

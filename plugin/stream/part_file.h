@@ -20,14 +20,19 @@ BsSink *bs_part_file_reopen(const char *part, guint64 offset, const char *target
 /* The path of the unfinished file, newly allocated; NULL if `sink` is none of these. */
 char *bs_part_file_path(BsSink *sink);
 
+/* FALSE, with BS_STREAM_ERROR_NO_SPACE, if a file of `size` bytes will not fit: on the disk as it is now, or
+ * into any file there (4 GiB on many USB sticks). What the sink holds already is counted. */
+gboolean bs_part_file_has_room(BsSink *sink, guint64 size, GError **error);
+
 /* Asks for the name under which the finished file will stand: `target`, or another one in its folder if that
  * was taken. `*final_name` becomes NULL at once, and stays so unless `finish` succeeds, which sets it to the
  * path (newly allocated, the caller's). `final_name` must live as long as the sink. At most one place can be
  * told. */
 void bs_part_file_report_name(BsSink *sink, char **final_name);
 
-/* A peer's file name, made fit to be the name of a file in one folder: separators become "_"; no control or
- * bidirectional characters, no leading dots, no dots or spaces at the end, no names reserved on some system
+/* A peer's file name, made fit to be the name of a file in one folder: separators become "_"; no control,
+ * bidirectional or invisible characters, no leading dots, no dots or spaces at the end, no names reserved on
+ * some system
  * ("_CON"); at most 200 bytes of valid UTF-8, its extension kept. NULL and names of which nothing is left
  * give "file". Newly allocated, never empty. */
 char *bs_part_file_clean_name(const char *name);

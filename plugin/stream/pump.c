@@ -344,6 +344,14 @@ bs_pump_peer_reset(const BsPump *pump)
     return pump->broken != 0;
 }
 
+gboolean
+bs_pump_has_excess(const BsPump *pump)
+{
+    guint8 byte;
+
+    return pump->fd >= 0 && recv(pump->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void
 bs_pump_free(BsPump *pump)
 {

@@ -63,6 +63,10 @@ gboolean bs_pump_peer_closed(const BsPump *pump);
 /* The same: TRUE if it did not end in good order, as when it was closed with bytes that nobody had read. */
 gboolean bs_pump_peer_reset(const BsPump *pump);
 
+/* After a `done` without error, for a receiving pump: TRUE if more bytes have come since than were announced.
+ */
+gboolean bs_pump_has_excess(const BsPump *pump);
+
 /* Ends it at once, at any moment, from inside its events too, without an event; closes the connection
  * (shutdown and close). NULL is allowed. */
 void bs_pump_free(BsPump *pump);

@@ -15,15 +15,6 @@
  * times. */
 #define BUFFER_BYTES (1024 * 1024)
 
-static void
-set_write_error(GError **error, int code)
-{
-    gboolean no_space = code == ENOSPC || code == EDQUOT;
-
-    g_set_error_literal(error, BS_STREAM_ERROR, no_space ? BS_STREAM_ERROR_NO_SPACE : BS_STREAM_ERROR_WRITE,
-                        g_strerror(code));
-}
-
 static gboolean
 is_fault_of_file(const GError *error)
 {
@@ -40,7 +31,7 @@ cut_file(const BsFileJob *job, GError **error)
     while (ftruncate(fd, (off_t)job->start) < 0) {
         if (errno == EINTR)
             continue;
-        set_write_error(error, errno);
+        bs_set_write_error(error, errno);
         return FALSE;
     }
     return TRUE;
@@ -57,7 +48,7 @@ write_all(BsFileJob *job, const guint8 *bytes, gsize count, guint64 place, GErro
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0) {
-            set_write_error(error, written < 0 ? errno : EIO);
+            bs_set_write_error(error, written < 0 ? errno : EIO);
             return FALSE;
         }
         bs_file_job_advance(job, (guint64)written);

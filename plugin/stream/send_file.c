@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #ifdef HAVE_SENDFILE
 #include <sys/sendfile.h>
@@ -26,11 +25,14 @@ set_read_error(GError **error, int code)
     g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_READ, g_strerror(code));
 }
 
-static void
-set_changed(GError **error)
+/* Bytes of a file that somebody writes to belong together only by chance. */
+static gboolean
+check_unchanged(const BsFileJob *job, GError **error)
 {
-    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED,
-                        "The file is shorter than it was when it was offered");
+    if (bs_disk_file_is_unchanged(job->file))
+        return TRUE;
+    bs_set_changed_error(error);
+    return FALSE;
 }
 
 /* Reads at `place` of the file: how many bytes, or -1. None is an error as well. */
@@ -45,7 +47,7 @@ read_at(const BsFileJob *job, guint8 *buffer, gsize size, guint64 place, GError 
     if (count < 0)
         set_read_error(error, errno);
     if (count == 0)
-        set_changed(error);
+        bs_set_changed_error(error);
     return count > 0 ? count : -1;
 }
 
@@ -164,7 +166,7 @@ send_portion(BsFileJob *job, gsize count, guint64 place, GError **error)
         return send_copy(job, count, place, error);
     sent = sendfile(job->socket, bs_disk_file_fd(job->file), &offset, count);
     if (sent == 0) {
-        set_changed(error);
+        bs_set_changed_error(error);
         return -1;
     }
     if (sent > 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
@@ -187,6 +189,7 @@ send_portion(BsFileJob *job, gsize count, guint64 place, GError **error)
 
 #endif
 
+/* The last portion of a changed file is kept back: a receiver that knows no hash would take it for whole. */
 static gboolean
 send_all(BsFileJob *job, GError **error)
 {
@@ -196,6 +199,8 @@ send_all(BsFileJob *job, GError **error)
         gssize count;
 
         if (!may_send(job, sent, error))
+            return FALSE;
+        if (job->length - sent <= PORTION_BYTES && !check_unchanged(job, error))
             return FALSE;
         count = send_portion(job, (gsize)MIN(job->length - sent, PORTION_BYTES), sent, error);
         if (*error != NULL)
@@ -234,41 +239,21 @@ send_and_hash(BsFileJob *job)
 
     if (has_second_reader(job))
         second = g_thread_try_new("bytestreams hash", hash_file, job, NULL);
-    sent = send_all(job, &job->error);
+    sent = check_unchanged(job, &job->error) && send_all(job, &job->error);
     if (second != NULL)
         end_second_reader(job, second, !sent);
     if (job->error == NULL)
         job->error = g_steal_pointer(&job->hash_error);
-}
-
-/* What was sent is not one state of the file, if somebody wrote to it meanwhile. One that only grew is the
- * same as far as it was offered. */
-static void
-check_unchanged(const BsFileJob *job, const struct stat *before, GError **error)
-{
-    struct stat now;
-
-    if (fstat(bs_disk_file_fd(job->file), &now) < 0)
-        return;
-    if (now.st_size > before->st_size ||
-        (now.st_mtim.tv_sec == before->st_mtim.tv_sec && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec))
-        return;
-    g_set_error_literal(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED,
-                        "The file was changed while it was being sent");
+    if (job->error == NULL && !bs_worker_is_stopped(job->worker))
+        check_unchanged(job, &job->error);
 }
 
 void
 bs_file_job_send(BsWorker *worker, gpointer data)
 {
     BsFileJob *job = data;
-    struct stat before;
 
     job->worker = worker;
-    if (fstat(bs_disk_file_fd(job->file), &before) < 0)
-        set_read_error(&job->error, errno);
-    else
-        send_and_hash(job);
-    if (job->error == NULL && !bs_worker_is_stopped(worker))
-        check_unchanged(job, &before, &job->error);
+    send_and_hash(job);
     g_clear_pointer(&job->file, bs_disk_file_unref);
 }

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "stanza/jid.h"
 #include "stanza/xml.h"
+#include "transfer/bob.h"
 #include "transfer/ended.h"
 #include "transfer/internal.h"
 #include "transport/ibb_xml.h"
@@ -23,6 +24,7 @@ struct _BsEndpoint {
     BsOwnJidPolicy own_jid;
     BsHashingPolicy hashing;
     BsMemory *memory;
+    BsThumbnailPolicy thumbnails;
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
@@ -132,6 +134,18 @@ gboolean
 bs_endpoint_hashes_files(const BsEndpoint *endpoint)
 {
     return endpoint->hashing == NULL || endpoint->hashing();
+}
+
+void
+bs_endpoint_set_thumbnails(BsEndpoint *endpoint, BsThumbnailPolicy policy)
+{
+    endpoint->thumbnails = policy;
+}
+
+gboolean
+bs_endpoint_fetches_thumbnails(const BsEndpoint *endpoint, const char *peer)
+{
+    return endpoint->thumbnails != NULL && endpoint->thumbnails(endpoint->account, peer);
 }
 
 BsDisclosurePolicy
@@ -415,7 +429,8 @@ bs_endpoint_receive(BsEndpoint *endpoint, xmlnode *iq)
     const xmlnode *jingle;
     const xmlnode *si;
 
-    if (bs_iq_link_receive(endpoint->link, iq))
+    if (bs_iq_link_receive(endpoint->link, iq) ||
+        bs_endpoint_give_thumbnail(endpoint, endpoint->transfers, iq))
         return TRUE;
     if (g_strcmp0(bs_jingle_attrib(iq, "type"), "set") != 0)
         return FALSE;
@@ -444,6 +459,8 @@ bs_endpoint_features(void)
         "urn:xmpp:hash-function-text-names:sha3-512",
         "urn:xmpp:hash-function-text-names:id-blake2b256",
         "urn:xmpp:hash-function-text-names:id-blake2b512",
+        BS_NS_BOB,
+        BS_NS_THUMBNAIL,
         NULL,
     };
 

@@ -49,6 +49,10 @@ void bs_endpoint_set_memory(BsEndpoint *endpoint, BsMemory *memory);
 typedef gboolean (*BsHashingPolicy)(void);
 void bs_endpoint_set_hashing(BsEndpoint *endpoint, BsHashingPolicy policy);
 
+/* Whose thumbnails are fetched, from them, before `offered` is called; without a policy nobody's. */
+typedef gboolean (*BsThumbnailPolicy)(PurpleAccount *account, const char *peer);
+void bs_endpoint_set_thumbnails(BsEndpoint *endpoint, BsThumbnailPolicy policy);
+
 /* Ends every transfer as cancelled while the link still works, with `ended` (BS_END_PEER_GONE) for each, then
  * the endpoint. NULL is allowed. */
 void bs_endpoint_free(BsEndpoint *endpoint);
@@ -69,7 +73,7 @@ void bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer);
 guint bs_endpoint_transfers(const BsEndpoint *endpoint);
 
 /* The features to announce in disco#info, NULL-terminated, static (XEP-0234, 11; XEP-0260, 5; XEP-0261, 4;
- * XEP-0300, 5). */
+ * XEP-0300, 5; XEP-0231, 3). */
 const char *const *bs_endpoint_features(void);
 
 #endif

@@ -23,6 +23,7 @@ bs_file_offer_copy(const BsFileOffer *offer)
     copy->name = g_strdup(offer->name);
     copy->media_type = g_strdup(offer->media_type);
     copy->desc = g_strdup(offer->desc);
+    copy->thumbnail = bs_thumbnail_copy(offer->thumbnail);
     return copy;
 }
 
@@ -34,6 +35,7 @@ bs_file_offer_free(BsFileOffer *offer)
     g_free(offer->name);
     g_free(offer->media_type);
     g_free(offer->desc);
+    bs_thumbnail_free(offer->thumbnail);
     g_free(offer);
 }
 

@@ -5,6 +5,7 @@
 
 #include "stream/digest.h"
 #include "stream/pump.h"
+#include "transfer/thumbnail.h"
 
 /* Longer names and descriptions of a peer's are cut, in bytes. */
 #define BS_FILE_TEXT_MAX 1024
@@ -17,7 +18,8 @@ typedef struct {
     gint64 date;      /* last modification, seconds since 1970 UTC; -1 if unknown */
     char *media_type; /* NULL if unknown */
     char *desc;       /* NULL if there was none */
-    guint hashes;     /* bit set of the hashes whose value is known */
+    BsThumbnail *thumbnail; /* NULL if there is none */
+    guint hashes;           /* bit set of the hashes whose value is known */
     guint8 hash_value[BS_HASH_COUNT][BS_DIGEST_MAX];
     guint hashes_promised; /* bit set of those whose value comes later */
     gboolean can_range;    /* parts of the file can be asked for */

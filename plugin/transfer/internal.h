@@ -79,9 +79,10 @@ struct _BsTransfer {
     BsFileOffer *offer;
     BsJingleFileVersion version;
 
-    BsJingleSession *session; /* of Jingle ... */
-    BsSiNegotiation *si;      /* ... or of stream initiation */
-    gboolean session_over;    /* in: the peer ended it properly while bytes were still on their way */
+    BsJingleSession *session;       /* of Jingle ... */
+    BsSiNegotiation *si;            /* ... or of stream initiation */
+    gboolean session_over;          /* in: the peer ended it properly while bytes were still on their way */
+    BsIqRequest *thumbnail_request; /* in: nobody hears of the offer before it is answered */
     BsTransport *transport;
     BsTransport *proposed;    /* the one that is to follow, ours or the peer's; NULL: none */
     guint replacements;       /* how many were proposed by either party */
@@ -218,6 +219,10 @@ extern const BsJingleEvents bs_transfer_jingle_events;
 /* The connection is there: `fd` (taken). */
 void bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route);
 
+/* What the peer is told if `error` keeps the file here from being read or written (XEP-0234, 9.2), with the
+ * condition in BS_NS_FILE_ERRORS, NULL if there is none. */
+BsJingleReason bs_transfer_reason_of_file(const GError *error, const char **specific);
+
 /* In: a late hash has come while the state is TRANSFER_VERIFYING or _FINISHING, or none will come any more.
  */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
@@ -263,6 +268,15 @@ gboolean bs_endpoint_receive_request(BsEndpoint *endpoint, const xmlnode *iq, Bs
 void bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle);
 void bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element);
 
+/* thumbnails.c */
+
+/* Answers an IQ that asks for the thumbnail of one of `transfers`: with it, to the peer that it was offered
+ * to. TRUE if it was answered. */
+gboolean bs_endpoint_give_thumbnail(BsEndpoint *endpoint, GPtrArray *transfers, const xmlnode *iq);
+
+/* Announces an incoming transfer, after its thumbnail was fetched if there is one, and may be. */
+void bs_endpoint_introduce(BsEndpoint *endpoint, BsTransfer *transfer);
+
 /* endpoint.c */
 
 /* TRUE if more offers ring, in all or of this contact, than a user can deal with. */
@@ -292,6 +306,7 @@ void bs_endpoint_session_ended(BsEndpoint *endpoint, const BsJingleSession *sess
 gboolean bs_endpoint_announce_resumed(BsEndpoint *endpoint, BsTransfer *transfer);
 const GPtrArray *bs_endpoint_all(const BsEndpoint *endpoint);
 gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
+gboolean bs_endpoint_fetches_thumbnails(const BsEndpoint *endpoint, const char *peer);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
  */

@@ -118,6 +118,8 @@ add_metadata(xmlnode *file, const BsFileOffer *offer)
 
         bs_xml_add_text(file, "size", size);
     }
+    if (offer->thumbnail != NULL)
+        bs_thumbnail_add(file, offer->thumbnail);
 }
 
 xmlnode *
@@ -230,6 +232,7 @@ parse_file(const xmlnode *file)
             return NULL;
     if (offer->size != BS_SIZE_UNKNOWN && offer->range_offset > offer->size)
         return NULL;
+    offer->thumbnail = bs_thumbnail_find(file);
     return g_steal_pointer(&offer);
 }
 

@@ -24,6 +24,7 @@ struct _BsJingleSession {
     GQueue requests;         /* of jingle_actions.c: those whose answers matter */
     GQueue handled;          /* of jingle_session.c: the peer's latest requests */
     gboolean proposed;       /* our transport-replace has no answer yet */
+    const xmlnode *last;     /* the request with which the peer ends the session, while its owner is told */
     xmlnode *peers_proposal; /* the <transport/> of the peer's latest transport-replace; NULL: none */
 };
 

@@ -262,6 +262,13 @@ check(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
     return BS_JINGLE_BAD_REQUEST;
 }
 
+static void
+ended_by_peer(BsJingleSession *session, BsJingleReason reason, const xmlnode *jingle)
+{
+    session->last = jingle;
+    bs_jingle_session_end(session, reason, NULL);
+}
+
 /* What follows an acknowledged request. May free the session. */
 static void
 act(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
@@ -270,7 +277,7 @@ act(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
 
     switch (action) {
     case BS_JINGLE_ACTION_SESSION_TERMINATE:
-        bs_jingle_session_end(session, reason, NULL);
+        ended_by_peer(session, reason, jingle);
         break;
     case BS_JINGLE_ACTION_CONTENT_ADD:
         bs_jingle_session_reject_contents(session, jingle);
@@ -279,7 +286,7 @@ act(BsJingleSession *session, BsJingleAction action, const xmlnode *jingle)
         /* With no content left the session must be ended (XEP-0234, 6.5). */
         reason = reason != BS_JINGLE_NO_REASON ? reason : BS_JINGLE_CANCEL;
         bs_jingle_session_terminate(session, reason, NULL, NULL);
-        bs_jingle_session_end(session, reason, NULL);
+        ended_by_peer(session, reason, jingle);
         break;
     case BS_JINGLE_ACTION_TRANSPORT_REJECT:
         session->proposed = FALSE;
@@ -326,6 +333,12 @@ bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq)
     else if (action == BS_JINGLE_ACTION_SESSION_ACCEPT && session->state == SESSION_PENDING &&
              session->initiator)
         end_offer(session, "bad-request");
+}
+
+gboolean
+bs_jingle_session_ended_for(const BsJingleSession *session, const char *specific, const char *specific_ns)
+{
+    return session->last != NULL && bs_jingle_reason_is(session->last, specific, specific_ns);
 }
 
 const char *

@@ -74,6 +74,11 @@ void bs_jingle_session_give_way(BsJingleSession *session, const char *sid);
  * events. */
 void bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq);
 
+/* Inside `ended`: TRUE if the peer ended the session with the application's own condition `specific` in
+ * `specific_ns`. */
+gboolean bs_jingle_session_ended_for(const BsJingleSession *session, const char *specific,
+                                     const char *specific_ns);
+
 /* What happened shows that the peer knows and keeps the session: acknowledgements that are still missing are
  * waited for no more. NULL is allowed. */
 void bs_jingle_session_settled(BsJingleSession *session);

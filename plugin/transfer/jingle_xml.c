@@ -143,6 +143,14 @@ bs_jingle_reason(const xmlnode *jingle)
     return BS_JINGLE_NO_REASON;
 }
 
+gboolean
+bs_jingle_reason_is(const xmlnode *jingle, const char *specific, const char *specific_ns)
+{
+    const xmlnode *reason = bs_xml_child(jingle, "reason", BS_NS_JINGLE);
+
+    return reason != NULL && bs_xml_child(reason, specific, specific_ns) != NULL;
+}
+
 const char *
 bs_jingle_reason_name(BsJingleReason reason)
 {

@@ -87,6 +87,9 @@ BsJingleSenders bs_jingle_senders(const xmlnode *content);
 BsJingleAction bs_jingle_action(const xmlnode *jingle);
 BsJingleReason bs_jingle_reason(const xmlnode *jingle);
 
+/* TRUE if the reason comes with the application's own condition `specific` in `specific_ns`. */
+gboolean bs_jingle_reason_is(const xmlnode *jingle, const char *specific, const char *specific_ns);
+
 /* The reason's element name; "no reason" for none. */
 const char *bs_jingle_reason_name(BsJingleReason reason);
 

@@ -43,7 +43,7 @@ begin_incoming(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion vers
     switch (bs_transfer_set_transport(transfer, bs_jingle_transport(content))) {
     case BS_TRANSPORT_OK:
         bs_jingle_answer(bs_endpoint_link(endpoint), iq, BS_JINGLE_ACK);
-        bs_endpoint_announce(endpoint, transfer);
+        bs_endpoint_introduce(endpoint, transfer);
         return;
     case BS_TRANSPORT_UNSUPPORTED:
         bs_jingle_answer(bs_endpoint_link(endpoint), iq, BS_JINGLE_ACK);
@@ -118,6 +118,6 @@ bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmln
         g_autofree char *own_jid = own_jid_for(endpoint, iq);
         BsTransfer *transfer = bs_transfer_new_from_si(endpoint, own_jid, iq, g_steal_pointer(&si));
 
-        bs_endpoint_announce(endpoint, transfer);
+        bs_endpoint_introduce(endpoint, transfer);
     }
 }

@@ -144,6 +144,7 @@ take_file(const xmlnode *si, const xmlnode *element, BsFileOffer *file)
     file->date = bs_xml_parse_date(xmlnode_get_attrib((xmlnode *)element, "date"));
     file->media_type = take_text(media_type(si, element));
     file->can_range = bs_xml_child(element, "range", BS_NS_SI_FILE) != NULL;
+    file->thumbnail = bs_thumbnail_find(element);
     take_hash(element, file);
     if (desc != NULL) {
         g_autofree char *text = bs_xml_text(desc);

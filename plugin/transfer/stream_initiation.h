@@ -43,8 +43,8 @@ const xmlnode *bs_si_element(const xmlnode *iq);
 
 /* Reads the <si/> of an offer. NULL, with `fault` set, for one that cannot be taken. The size is missing
  * where it is 0 (Smack, QXmpp): it is then unknown, but must be a number if it is there. MD5 `hash`, `date`
- * (XEP-0082 and the old form), `desc`, `range`, `name` and mime-type are optional; what is malformed of these
- * is left out. */
+ * (XEP-0082 and the old form), `desc`, `range`, `name`, mime-type and thumbnail (Psi) are optional; what is
+ * malformed of these is left out. */
 BsSi *bs_si_parse_offer(const xmlnode *element, BsSiFault *fault);
 
 /* Reads the <si/> of an answer to our offer of `file` with `methods`. NULL if it chooses none of them, or

@@ -29,6 +29,7 @@ let_go(BsTransfer *transfer)
 {
     bs_timer_clear(&transfer->timer);
     bs_timer_clear(&transfer->unavailable_timer);
+    bs_iq_request_cancel(&transfer->thumbnail_request);
     g_clear_pointer(&transfer->pump, bs_pump_free);
     g_clear_pointer(&transfer->finish, bs_finish_cancel);
     bs_prefix_cancel(&transfer->prefix);
@@ -160,10 +161,10 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
 
 /* Tells the peer and frees the transfer, without an event. */
 static void
-end_silently(BsTransfer *transfer, BsJingleReason reason, const char *why)
+end_silently(BsTransfer *transfer, BsJingleReason reason, const char *specific, const char *why)
 {
     bs_log(transfer->id, "ended here: %s", why);
-    transfer->protocol->terminate(transfer, reason, NULL);
+    transfer->protocol->terminate(transfer, reason, specific);
     bs_transfer_forget(transfer);
     bs_endpoint_remove(transfer->endpoint, transfer);
     bs_transfer_free(transfer);
@@ -174,26 +175,29 @@ bs_transfer_leave(BsTransfer *transfer)
 {
     gboolean goes_on = bs_transfer_keep(transfer, BS_END_PEER_GONE);
 
-    end_silently(transfer, BS_JINGLE_GONE, goes_on ? "it can go on later" : "it cannot go on");
+    end_silently(transfer, BS_JINGLE_GONE, NULL, goes_on ? "it can go on later" : "it cannot go on");
     return goes_on;
 }
 
 void
 bs_transfer_decline(BsTransfer *transfer)
 {
-    end_silently(transfer, BS_JINGLE_DECLINE, "declined");
+    end_silently(transfer, BS_JINGLE_DECLINE, NULL, "declined");
 }
 
 void
 bs_transfer_cancel(BsTransfer *transfer)
 {
-    end_silently(transfer, BS_JINGLE_CANCEL, "cancelled");
+    end_silently(transfer, BS_JINGLE_CANCEL, NULL, "cancelled");
 }
 
 void
-bs_transfer_fail(BsTransfer *transfer, const char *why)
+bs_transfer_fail(BsTransfer *transfer, const GError *error)
 {
-    end_silently(transfer, BS_JINGLE_FAILED_APPLICATION, why);
+    const char *specific;
+    BsJingleReason reason = bs_transfer_reason_of_file(error, &specific);
+
+    end_silently(transfer, reason, specific, error->message);
 }
 
 void
@@ -254,6 +258,7 @@ bs_end_reason_name(BsEndReason reason)
         [BS_END_DAMAGED] = "the hash does not agree",
         [BS_END_WRONG_SIZE] = "the size does not agree",
         [BS_END_LOCAL_FILE] = "the file here failed",
+        [BS_END_NO_ROOM] = "no room for the file",
         [BS_END_PEER_FAILED] = "the peer failed",
         [BS_END_TIMEOUT] = "the peer did not answer in time",
     };

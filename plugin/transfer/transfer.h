@@ -19,8 +19,9 @@ typedef enum {
     BS_END_NO_ROUTE,        /* no connection could be made */
     BS_END_CONNECTION_LOST, /* the connection broke before the last byte */
     BS_END_DAMAGED,         /* the hash does not agree */
-    BS_END_WRONG_SIZE,      /* more or fewer bytes than announced */
+    BS_END_WRONG_SIZE,      /* more bytes than announced arrived; or the file here was changed meanwhile */
     BS_END_LOCAL_FILE,      /* the file here cannot be read or written: `detail` says why */
+    BS_END_NO_ROOM,         /* the receiver's disk is full, or cannot hold a file of this size */
     BS_END_PEER_FAILED,     /* the peer gave up for a reason of its own: `detail` names it */
     BS_END_TIMEOUT,         /* the peer did not answer in time */
 } BsEndReason;
@@ -91,9 +92,9 @@ void bs_transfer_cancel(BsTransfer *transfer);
  * gone. */
 gboolean bs_transfer_leave(BsTransfer *transfer);
 
-/* Ends the transfer at any moment because the file here failed, tells the peer so, and frees it. No event
- * follows. */
-void bs_transfer_fail(BsTransfer *transfer, const char *why);
+/* Ends the transfer at any moment because of `error` with the file here, tells the peer so, and frees it. No
+ * event follows. */
+void bs_transfer_fail(BsTransfer *transfer, const GError *error);
 
 /* The source or sink, which had nothing or took nothing, is ready again. */
 void bs_transfer_wake(BsTransfer *transfer);

@@ -18,17 +18,6 @@
 /* A peer that closed its end, or confirmed the file, and then does not end the session, in ticks. */
 #define SILENT_PEER_TICKS 5
 
-/* The strongest of a set that is not empty, as a set. */
-static guint
-strongest(guint hashes)
-{
-    guint bit = 1u << (BS_HASH_COUNT - 1);
-
-    while (!(hashes & bit))
-        bit >>= 1;
-    return bit;
-}
-
 /* What to compute of a file that comes in: what can be compared. A sender that says nothing of hashes may
  * still send one when all is over: Conversations does, with one of these two. */
 static guint
@@ -39,7 +28,7 @@ hashes_to_compute(const BsTransfer *transfer)
     if (!bs_endpoint_hashes_files(transfer->endpoint))
         return 0;
     if (offer->hashes != 0)
-        return strongest(offer->hashes);
+        return 1u << bs_hash_strongest(offer->hashes);
     if (transfer->session_over)
         return 0;
     if (offer->hashes_promised != 0)
@@ -71,6 +60,26 @@ check_hash(BsTransfer *transfer)
     return HASH_MISSING;
 }
 
+BsJingleReason
+bs_transfer_reason_of_file(const GError *error, const char **specific)
+{
+    gboolean no_room = g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_NO_SPACE);
+
+    *specific = no_room ? "file-too-large" : NULL;
+    return no_room ? BS_JINGLE_MEDIA_ERROR : BS_JINGLE_FAILED_APPLICATION;
+}
+
+/* The file here cannot be read or written. */
+static void
+file_failed(BsTransfer *transfer, const GError *error)
+{
+    const char *specific;
+    BsJingleReason reason = bs_transfer_reason_of_file(error, &specific);
+
+    bs_transfer_terminate(transfer, reason, specific, specific != NULL ? BS_END_NO_ROOM : BS_END_LOCAL_FILE,
+                          error->message);
+}
+
 static void
 file_finished(const GError *error, gpointer data)
 {
@@ -78,8 +87,7 @@ file_finished(const GError *error, gpointer data)
 
     transfer->finish = NULL;
     if (error != NULL) {
-        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
-                              error->message);
+        file_failed(transfer, error);
         return;
     }
     if (!transfer->session_over)
@@ -123,6 +131,24 @@ no_hash_came(gpointer data)
     return FALSE;
 }
 
+/* What only its size speaks for. */
+static void
+take_unverified(BsTransfer *transfer)
+{
+    if (transfer->resumed) {
+        /* Nothing tells whether the parts are of the same file. */
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
+    } else if (transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
+        /* Nothing tells a file that ended from a connection that broke. */
+        bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
+    } else if (bs_pump_has_excess(transfer->pump)) {
+        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_WRONG_SIZE, NULL);
+    } else {
+        bs_log_warning(transfer->id, "the peer sent no hash: the file cannot be verified");
+        complete(transfer, BS_END_UNVERIFIED);
+    }
+}
+
 void
 bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
 {
@@ -139,20 +165,12 @@ bs_transfer_verify(BsTransfer *transfer, gboolean last_chance)
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
         break;
     case HASH_MISSING:
-        if (last_chance && transfer->resumed) {
-            /* Nothing tells whether the parts are of the same file. */
-            bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, NULL, BS_END_DAMAGED, NULL);
-        } else if (last_chance && transfer->offer->size == BS_SIZE_UNKNOWN && !transfer->session_over) {
-            /* Nothing tells a file that ended from a connection that broke. */
-            bs_transfer_terminate(transfer, BS_JINGLE_CONNECTIVITY_ERROR, NULL, BS_END_CONNECTION_LOST, NULL);
-        } else if (last_chance || transfer->session_over) {
-            bs_log_warning(transfer->id, "the peer sent no hash: the file cannot be verified");
-            complete(transfer, BS_END_UNVERIFIED);
-        } else if (transfer->timer == 0) {
+        if (last_chance || transfer->session_over)
+            take_unverified(transfer);
+        else if (transfer->timer == 0)
             bs_transfer_set_timer(
                 transfer, transfer->offer->hashes_promised != 0 ? PROMISED_HASH_WAIT_MS : LATE_HASH_WAIT_MS,
                 no_hash_came);
-        }
         break;
     }
 }
@@ -171,17 +189,13 @@ pump_failed(BsTransfer *transfer, const GError *error)
     case BS_STREAM_ERROR_TOO_MUCH:
         bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_WRONG_SIZE, NULL);
         break;
-    case BS_STREAM_ERROR_NO_SPACE:
-        bs_transfer_terminate(transfer, BS_JINGLE_MEDIA_ERROR, "file-too-large", BS_END_LOCAL_FILE,
-                              error->message);
-        break;
     case BS_STREAM_ERROR_CHANGED:
         bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_WRONG_SIZE, NULL);
         break;
     case BS_STREAM_ERROR_READ:
     case BS_STREAM_ERROR_WRITE:
-        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
-                              error->message);
+    case BS_STREAM_ERROR_NO_SPACE:
+        file_failed(transfer, error);
         break;
     }
 }
@@ -354,8 +368,7 @@ bs_transfer_move(BsTransfer *transfer, int fd, const BsRoute *route)
     transfer->protocol->settled(transfer);
     if (!go_to_beginning(transfer, &error)) {
         bs_socket_close(fd);
-        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE,
-                              error->message);
+        file_failed(transfer, error);
         return;
     }
     transfer->begun = TRUE;

@@ -26,6 +26,8 @@ jingle_accept(BsTransfer *transfer)
 {
     xmlnode *transport = transfer->transport->class->describe(transfer->transport);
 
+    /* The description goes back, but not for the peer to fetch its own picture here. */
+    g_clear_pointer(&transfer->offer->thumbnail, bs_thumbnail_free);
     bs_jingle_session_accept(transfer->session, transfer->own_jid,
                              bs_jingle_file_build(transfer->version, transfer->offer), transport);
     bs_transfer_connect(transfer);

@@ -240,6 +240,9 @@ end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
     case BS_JINGLE_FAILED_TRANSPORT:
         return transfer->begun ? BS_END_CONNECTION_LOST : BS_END_NO_ROUTE;
     case BS_JINGLE_MEDIA_ERROR:
+        if (!transfer->incoming &&
+            bs_jingle_session_ended_for(transfer->session, "file-too-large", BS_NS_FILE_ERRORS))
+            return BS_END_NO_ROOM;
         return transfer->state == TRANSFER_CONFIRMING ? BS_END_DAMAGED : BS_END_PEER_FAILED;
     case BS_JINGLE_TIMEOUT:
     case BS_JINGLE_EXPIRED:
@@ -249,6 +252,13 @@ end_reason_for(const BsTransfer *transfer, BsJingleReason reason)
     default:
         return BS_END_PEER_FAILED;
     }
+}
+
+/* The sender has found that what it sent is no file. */
+static gboolean
+calls_it_bad(BsJingleReason reason)
+{
+    return reason == BS_JINGLE_MEDIA_ERROR || reason == BS_JINGLE_FAILED_APPLICATION;
 }
 
 static void
@@ -266,8 +276,10 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
                                  error != NULL ? reason_for_error(error) : end_reason_for(transfer, reason));
         return;
     }
-    /* The file is complete, and nothing that the peer says now makes it less so. */
-    if (transfer->state == TRANSFER_FINISHING) {
+    /* The file is complete, and nothing that the peer says now makes it less so; unless it is only the peer's
+     * word that it was complete. */
+    if (transfer->state == TRANSFER_FINISHING &&
+        (transfer->finish_reason == BS_END_DELIVERED || !calls_it_bad(reason))) {
         bs_log(transfer->id, "the session ended while the file is being saved");
         transfer->session_over = TRUE;
         return;

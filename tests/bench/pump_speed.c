@@ -1,12 +1,13 @@
 /* How fast the pump is, compared with bare programs that do the same work: a file in memory goes over
  * loopback from one process to another. tests/bench/pump.py runs it.
  *
- *     pump_speed WAY FOLDER MIB [STALL_MS]
+ *     pump_speed WAY[:HASH] FOLDER MIB [STALL_MS]
  *
  * WAY: kernel (sendfile, then recv and write), bare (the same, while a second thread hashes, and hashing
- * between recv and write), pump, pump-hash. STALL_MS: the receiver's disk takes so long for one write in the
- * middle. Prints seconds, CPU seconds of both together, and for each side how long its event loop was held at
- * most, in microseconds of time and of CPU. SPDX-License-Identifier: GPL-2.0-or-later */
+ * between recv and write), pump, pump-hash. HASH: sha-256 unless it is named. STALL_MS: the receiver's disk
+ * takes so long for one write in the middle. Prints seconds, CPU seconds of both together, and for each side
+ * how long its event loop was held at most, in microseconds of time and of CPU. SPDX-License-Identifier:
+ * GPL-2.0-or-later */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -30,7 +31,6 @@
 #include "stream/pump.h"
 
 #define BUFFER_BYTES (256 * 1024)
-#define SHA256 (1u << BS_HASH_SHA256)
 
 typedef enum {
     KERNEL,
@@ -43,6 +43,7 @@ static const char *const ways[] = {"kernel", "bare", "pump", "pump-hash"};
 
 typedef struct {
     Way way;
+    BsHash hash;
     char *from;
     char *to;
     guint64 length;
@@ -165,7 +166,7 @@ run_pump(const Task *task, int fd, gboolean sends)
 {
     const BsPumpEvents events = {.done = pump_done};
     GMainLoop *loop = g_main_loop_new(NULL, FALSE);
-    guint hashes = task->way == PUMP_HASH ? SHA256 : 0;
+    guint hashes = task->way == PUMP_HASH ? 1u << task->hash : 0;
     BsSource *source = NULL;
     BsSink *sink = NULL;
     BsPump *pump;
@@ -189,26 +190,32 @@ run_pump(const Task *task, int fd, gboolean sends)
 /* The bare programs. */
 
 static gcry_md_hd_t
-new_hash(void)
+new_hash(const Task *task)
 {
+    static const int algorithms[BS_HASH_COUNT] = {
+        [BS_HASH_SHA256] = GCRY_MD_SHA256,
+        [BS_HASH_SHA512] = GCRY_MD_SHA512,
+        [BS_HASH_BLAKE2B_512] = GCRY_MD_BLAKE2B_512,
+    };
     gcry_md_hd_t hash;
 
     bs_digest_init();
-    check(gcry_md_open(&hash, GCRY_MD_SHA256, 0) == 0, "gcry_md_open");
+    check(gcry_md_open(&hash, algorithms[task->hash], 0) == 0, "gcry_md_open");
     return hash;
 }
 
 static gpointer
 hash_file(gpointer data)
 {
+    const Task *task = data;
     g_autofree guint8 *buffer = g_malloc(BUFFER_BYTES);
-    int fd = open(data, O_RDONLY | O_CLOEXEC);
-    gcry_md_hd_t hash = new_hash();
+    int fd = open(task->from, O_RDONLY | O_CLOEXEC);
+    gcry_md_hd_t hash = new_hash(task);
     gssize count;
 
     while ((count = read(fd, buffer, BUFFER_BYTES)) > 0)
         gcry_md_write(hash, buffer, (gsize)count);
-    (void)gcry_md_read(hash, GCRY_MD_SHA256);
+    (void)gcry_md_read(hash, 0);
     gcry_md_close(hash);
     close(fd);
     return NULL;
@@ -218,7 +225,7 @@ static void
 send_bare(const Task *task, int socket)
 {
     int fd = open(task->from, O_RDONLY | O_CLOEXEC);
-    GThread *second = task->way == BARE ? g_thread_new("hash", hash_file, task->from) : NULL;
+    GThread *second = task->way == BARE ? g_thread_new("hash", hash_file, (gpointer)task) : NULL;
     guint64 sent = 0;
 
     while (sent < task->length) {
@@ -239,7 +246,7 @@ receive_bare(const Task *task, int socket)
 {
     g_autofree guint8 *buffer = g_malloc(BUFFER_BYTES);
     int fd = open(task->to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    gcry_md_hd_t hash = new_hash();
+    gcry_md_hd_t hash = new_hash(task);
     gssize count;
 
     while ((count = recv(socket, buffer, BUFFER_BYTES, 0)) > 0) {
@@ -248,7 +255,7 @@ receive_bare(const Task *task, int socket)
         check(write(fd, buffer, (gsize)count) == count, "write");
     }
     check(count == 0, "recv");
-    (void)gcry_md_read(hash, GCRY_MD_SHA256);
+    (void)gcry_md_read(hash, 0);
     gcry_md_close(hash);
     fsync(fd);
     close(fd);
@@ -332,13 +339,15 @@ run(const Task *task)
 int
 main(int argc, char **argv)
 {
-    Task task = {0};
+    Task task = {.hash = BS_HASH_SHA256};
+    g_auto(GStrv) words = g_strsplit(argc > 1 ? argv[1] : "", ":", 2);
     guint way = 0;
 
-    while (argc >= 4 && way < G_N_ELEMENTS(ways) && strcmp(argv[1], ways[way]) != 0)
+    while (argc >= 4 && way < G_N_ELEMENTS(ways) && g_strcmp0(words[0], ways[way]) != 0)
         way++;
-    if (argc < 4 || way == G_N_ELEMENTS(ways)) {
-        fprintf(stderr, "Usage: %s kernel|bare|pump|pump-hash FOLDER MIB [STALL_MS]\n", argv[0]);
+    if (argc < 4 || way == G_N_ELEMENTS(ways) ||
+        (words[1] != NULL && !bs_hash_from_name(words[1], &task.hash))) {
+        fprintf(stderr, "Usage: %s kernel|bare|pump|pump-hash[:HASH] FOLDER MIB [STALL_MS]\n", argv[0]);
         return 2;
     }
     task.way = (Way)way;

@@ -131,8 +131,8 @@ class Case:
         self.at_end(host.stop)
         return host
 
-    def client(self, name, plugin=True, own_io=False, host=None):
-        prefix = (host.prefix if host else []) + self.lab.prefix
+    def client(self, name, plugin=True, own_io=False, host=None, prefix=()):
+        prefix = (host.prefix if host else []) + self.lab.prefix + list(prefix)
         client = Client(self.lab.program, os.path.join(self.folder, name), prefix, own_io)
         self.clients.append(client)
         client.wait("ready")

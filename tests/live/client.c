@@ -287,6 +287,14 @@ do_cancel(char **fields)
     return TRUE;
 }
 
+/* thumbnails yes|no: whether this UI makes them */
+static gboolean
+do_thumbnails(char **fields)
+{
+    client_xfers_make_thumbnails(strcmp(fields[0], "yes") == 0);
+    return TRUE;
+}
+
 /* pref NAME int|bool|string VALUE */
 static gboolean
 do_pref(char **fields)
@@ -382,13 +390,27 @@ do_quit(char **fields)
 }
 
 static const Command commands[] = {
-    {"account", 4, do_account}, {"sign-on", 1, do_sign_on},   {"sign-off", 1, do_sign_off},
-    {"load", 1, do_load},       {"unload", 1, do_unload},     {"talk", 2, do_talk},
-    {"send", 3, do_send},       {"can-send", 2, do_can_send}, {"contact-has", 3, do_contact_has},
-    {"always", 1, do_always},   {"answer", 2, do_answer},     {"cancel", 1, do_cancel},
-    {"pref", 3, do_pref},       {"proxy", 4, do_proxy},       {"state", 1, do_state},
-    {"say", 3, do_say},         {"join", 4, do_join},         {"held", 1, do_held},
-    {"cut", 1, do_cut},         {"quit", 0, do_quit},
+    {"account", 4, do_account},
+    {"sign-on", 1, do_sign_on},
+    {"sign-off", 1, do_sign_off},
+    {"load", 1, do_load},
+    {"unload", 1, do_unload},
+    {"talk", 2, do_talk},
+    {"send", 3, do_send},
+    {"can-send", 2, do_can_send},
+    {"contact-has", 3, do_contact_has},
+    {"always", 1, do_always},
+    {"answer", 2, do_answer},
+    {"cancel", 1, do_cancel},
+    {"pref", 3, do_pref},
+    {"proxy", 4, do_proxy},
+    {"state", 1, do_state},
+    {"say", 3, do_say},
+    {"join", 4, do_join},
+    {"held", 1, do_held},
+    {"quit", 0, do_quit},
+    {"thumbnails", 1, do_thumbnails},
+    {"cut", 1, do_cut},
 };
 
 static void

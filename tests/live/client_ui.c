@@ -273,7 +273,9 @@ request_action_with_icon(const char *title, const char *primary, const char *sec
                          gconstpointer icon_data, gsize icon_size, void *user_data, size_t action_count,
                          va_list actions)
 {
-    (void)icon_data, (void)icon_size;
+    g_autofree char *sum = g_compute_checksum_for_data(G_CHECKSUM_SHA1, icon_data, icon_size);
+
+    report("icon", "sha1", sum, "#size", report_number((gint64)icon_size), NULL);
     return request_action(title, primary, secondary, default_action, account, who, conv, user_data,
                           action_count, actions);
 }

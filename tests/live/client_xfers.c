@@ -17,6 +17,8 @@ typedef struct {
     gint64 last_report; /* of progress, in microseconds */
 } View;
 
+#define THUMBNAIL_BYTES 5000
+
 static guint last_id;
 static gboolean moves_bytes;
 static char
@@ -210,6 +212,19 @@ cancelled_there(PurpleXfer *xfer)
     report_xfer(xfer, "cancelled-there");
 }
 
+/* A picture's thumbnail is the beginning of its file: that is as small as it should be. */
+static void
+add_thumbnail(PurpleXfer *xfer, const gchar *formats)
+{
+    View *view = xfer->ui_data;
+    g_autofree char *bytes = NULL;
+    gsize length = 0;
+
+    report("thumbnail", "#id", report_number(view->id), "formats", formats, NULL);
+    if (g_file_get_contents(purple_xfer_get_local_filename(xfer), &bytes, &length, NULL))
+        purple_xfer_set_thumbnail(xfer, bytes, MIN(length, THUMBNAIL_BYTES), "image/png");
+}
+
 static PurpleXferUiOps window_ops = {
     .new_xfer = new_xfer,
     .destroy = destroy,
@@ -217,6 +232,7 @@ static PurpleXferUiOps window_ops = {
     .update_progress = update_progress,
     .cancel_local = cancelled_here,
     .cancel_remote = cancelled_there,
+    .add_thumbnail = add_thumbnail,
 };
 
 /* Signals */
@@ -253,6 +269,12 @@ client_xfers_init(gboolean own_io)
     for (guint i = 0; i < G_N_ELEMENTS(names); i++)
         purple_signal_connect(purple_xfers_get_handle(), names[i], &handle, PURPLE_CALLBACK(on_signal),
                               (gpointer)names[i]);
+}
+
+void
+client_xfers_make_thumbnails(gboolean yes)
+{
+    window_ops.add_thumbnail = yes ? add_thumbnail : NULL;
 }
 
 void

@@ -20,4 +20,7 @@ guint client_xfers_count(void);
 /* One event "xfer" with stage "left" for each that libpurple still has. */
 void client_xfers_report_left(void);
 
+/* Whether the window makes thumbnails of what is sent; it does unless it is told otherwise. */
+void client_xfers_make_thumbnails(gboolean yes);
+
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A network of its own for the tests: namespaces, so that nothing of this machine is touched or seen.
+"""A network, and mounts, of its own for the tests: namespaces, so that nothing of this machine is touched or seen.
 
 The runner itself moves into a namespace that is a router without a way out. Hosts behind it have an IPv4 and an IPv6
 address each; a firewall before a host lets no connection in to its port range, and drops what it refuses silently."""
@@ -60,7 +60,7 @@ def enter(script, arguments):
     """Starts the script anew inside a network of its own. Returns only if that cannot be had: with the reason."""
     if inside():
         return None
-    command, reason = own_namespaces(os.path.abspath(__file__))
+    command, reason = own_namespaces(os.path.abspath(__file__), ["--mount"])
     if command:
         sys.stdout.flush()
         os.execvpe(command[0], command + [sys.executable, script] + arguments, inner_environment())

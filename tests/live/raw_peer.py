@@ -107,10 +107,14 @@ class RawPeer:
         return self._next(lambda e: e.tag == CLIENT + "iq" and e.get("id") == iq_id
                           and e.get("type") in ("result", "error"), patience)
 
+    def asked(self, wanted, patience=None):
+        """The next IQ of type set or get whose payload `wanted` wants; it is for the caller to answer."""
+        return self._next(lambda e: e.tag == CLIENT + "iq" and e.get("type") in ("set", "get") and len(e)
+                          and wanted(e[0]), patience)
+
     def ask(self, wanted, patience=None):
-        """The next IQ of type set or get whose payload `wanted` wants; it is answered with an empty result."""
-        iq = self._next(lambda e: e.tag == CLIENT + "iq" and e.get("type") in ("set", "get") and len(e)
-                        and wanted(e[0]), patience)
+        """The same, answered with an empty result."""
+        iq = self.asked(wanted, patience)
         self.send("<iq type='result' id=%s to=%s/>" % (quoteattr(iq.get("id")), quoteattr(iq.get("from"))))
         return iq
 

@@ -127,6 +127,19 @@ START_TEST(too_much_is_an_error)
 }
 END_TEST
 
+/* No hash tells that there was more. */
+START_TEST(too_much_may_come_late)
+{
+    g_autofree char *cid = offer_and_dial(FILE("10", ""));
+
+    script_send_bytes(fd, "0123456789", 10);
+    nominate(cid);
+    bs_test_run_for(50);
+    script_send_bytes(fd, "ab", 2);
+    check_end(BS_END_WRONG_SIZE);
+}
+END_TEST
+
 START_TEST(too_little_is_an_error)
 {
     g_autofree char *cid = offer_and_dial(FILE("10", DIGITS_SHA256));
@@ -376,6 +389,7 @@ main(void)
     tcase_add_test(tcase, the_right_file_arrives);
     tcase_add_test(tcase, bytes_before_the_nomination_are_the_file);
     tcase_add_test(tcase, too_much_is_an_error);
+    tcase_add_test(tcase, too_much_may_come_late);
     tcase_add_test(tcase, too_little_is_an_error);
     tcase_add_test(tcase, another_file_is_damaged);
     tcase_add_test(tcase, a_file_larger_than_any_disk_ends_with_its_connection);

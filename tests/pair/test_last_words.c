@@ -13,6 +13,7 @@
 #include "socks5/candidate.h"
 #include "socks5/listener.h"
 #include "stanza/xml.h"
+#include "transfer/jingle_file.h"
 #include "transfer/jingle_xml.h"
 #include "transport/s5b_xml.h"
 
@@ -265,6 +266,32 @@ START_TEST(what_was_received_may_be_damaged)
 }
 END_TEST
 
+#define TOO_LARGE "<reason><media-error/><file-too-large xmlns='" BS_NS_FILE_ERRORS "'/></reason>"
+
+static const struct {
+    const char *action;
+    const char *words;
+    BsEndReason end;
+} complaints[] = {
+    {"session-terminate", TOO_LARGE, BS_END_NO_ROOM},
+    {"content-remove", "<content creator='initiator' name='a-file-offer'/>" TOO_LARGE, BS_END_NO_ROOM},
+    {"session-terminate", "<reason><media-error/><file-too-large xmlns='urn:other'/></reason>",
+     BS_END_DAMAGED},
+    {"session-terminate", "<reason><failed-application/></reason>", BS_END_PEER_FAILED},
+};
+
+START_TEST(the_receiver_had_no_room)
+{
+    guint8 bytes[10];
+
+    begin_to_receive(10);
+    script_receive_bytes(fd, bytes, 10);
+    ck_assert_ptr_nonnull(script_expect(pair, "session-info"));
+    check_result(complaints[_i].action, complaints[_i].words);
+    check_end(complaints[_i].end);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -282,6 +309,7 @@ main(void)
     tcase_add_test(tcase, a_file_of_unknown_size_needs_a_hash);
     tcase_add_loop_test(tcase, what_was_received_stays_received, 0, 2);
     tcase_add_test(tcase, what_was_received_may_be_damaged);
+    tcase_add_loop_test(tcase, the_receiver_had_no_room, 0, (int)G_N_ELEMENTS(complaints));
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
     bs_test_purple_start();

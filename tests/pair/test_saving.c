@@ -37,7 +37,7 @@
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static gboolean disk_is_slow;
-static gboolean disk_fails;
+static int disk_fails; /* with this errno */
 static gboolean saving;
 static pthread_t event_loop; /* in which only libpurple syncs, its preferences */
 
@@ -45,7 +45,7 @@ int
 fsync(int fd)
 {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
-    gboolean fails;
+    int fails;
 
     if (pthread_equal(pthread_self(), event_loop))
         return real(fd);
@@ -55,14 +55,14 @@ fsync(int fd)
         pthread_cond_wait(&gate_moved, &gate);
     fails = disk_fails;
     pthread_mutex_unlock(&gate);
-    if (!fails)
+    if (fails == 0)
         return real(fd);
-    errno = EIO;
+    errno = fails;
     return -1;
 }
 
 static void
-set_disk(gboolean slow, gboolean fails)
+set_disk(gboolean slow, int fails)
 {
     pthread_mutex_lock(&gate);
     disk_is_slow = slow;
@@ -118,7 +118,7 @@ files_in_folder(void)
 static void
 teardown(void)
 {
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     if (fd >= 0)
         close(fd);
     pair_free(pair);
@@ -149,7 +149,7 @@ receive(const char *offer)
     used = g_strdup_printf(
         CONTENT("<transport xmlns='" BS_NS_S5B "' sid='stream'><candidate-used cid='%s'/></transport>"),
         bs_jingle_attrib(xmlnode_get_child(transport, "candidate"), "cid"));
-    set_disk(TRUE, FALSE);
+    set_disk(TRUE, 0);
     used_answer = script_jingle(pair, "transport-info", "s1", used);
     ck_assert_str_eq(used_answer, "result");
     script_send_bytes(fd, "0123456789", 10);
@@ -194,7 +194,7 @@ START_TEST(success_is_told_when_the_file_has_its_name)
     bs_test_run_for(50);
     ck_assert_uint_eq(pair->a.ended, 0);
     ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     ck_assert_ptr_nonnull(script_expect(pair, "session-info"));
     ck_assert(g_file_test(path, G_FILE_TEST_EXISTS));
     ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
@@ -212,7 +212,7 @@ START_TEST(the_peer_ends_the_session_meanwhile)
     tell("session-terminate", reasons[_i]);
     bs_test_run_for(20);
     ck_assert_uint_eq(pair->a.ended, 0);
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     check_end(BS_END_DELIVERED, 1);
 }
 END_TEST
@@ -225,7 +225,7 @@ START_TEST(the_connection_ends_meanwhile)
     bs_endpoint_peer_unavailable(pair->a.endpoint, pair->b.jid);
     bs_test_run_for(2000);
     ck_assert_uint_eq(pair->a.ended, 0);
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
     check_end(BS_END_DELIVERED, 1);
 }
@@ -235,7 +235,7 @@ START_TEST(a_late_hash_agrees)
 {
     receive(OFFER(""));
     tell("session-info", CHECKSUM(RIGHT));
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
     check_end(BS_END_DELIVERED, 1);
 }
@@ -244,7 +244,7 @@ END_TEST
 START_TEST(no_hash_comes)
 {
     receive(OFFER(""));
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     ck_assert_int_eq(awaited_terminate(), BS_JINGLE_SUCCESS);
     check_end(BS_END_UNVERIFIED, 1);
 }
@@ -256,7 +256,7 @@ START_TEST(a_late_hash_differs)
     receive(OFFER(""));
     tell("session-info", CHECKSUM(WRONG));
     ck_assert_int_eq(awaited_terminate(), BS_JINGLE_MEDIA_ERROR);
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     check_end(BS_END_DAMAGED, 0);
 }
 END_TEST
@@ -267,19 +267,42 @@ START_TEST(our_user_cancels)
     bs_transfer_cancel(g_steal_pointer(&pair->a.transfer));
     ck_assert_int_eq(awaited_terminate(), BS_JINGLE_CANCEL);
     ck_assert_uint_eq(files_in_folder(), 1);
-    set_disk(FALSE, FALSE);
+    set_disk(FALSE, 0);
     ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
     ck_assert_uint_eq(files_in_folder(), 0);
     ck_assert_uint_eq(pair->a.ended, 0);
 }
 END_TEST
 
+static const struct {
+    int fault;
+    BsJingleReason told;
+    BsEndReason end;
+} faults[] = {
+    {EIO, BS_JINGLE_FAILED_APPLICATION, BS_END_LOCAL_FILE},
+    {EROFS, BS_JINGLE_FAILED_APPLICATION, BS_END_LOCAL_FILE},
+    {ENODEV, BS_JINGLE_FAILED_APPLICATION, BS_END_LOCAL_FILE},
+    {ENOSPC, BS_JINGLE_MEDIA_ERROR, BS_END_NO_ROOM},
+    {EDQUOT, BS_JINGLE_MEDIA_ERROR, BS_END_NO_ROOM},
+};
+
 START_TEST(the_disk_fails)
 {
     receive(OFFER(RIGHT));
-    set_disk(FALSE, TRUE);
-    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_FAILED_APPLICATION);
-    check_end(BS_END_LOCAL_FILE, 0);
+    set_disk(FALSE, faults[_i].fault);
+    ck_assert_int_eq(awaited_terminate(), faults[_i].told);
+    check_end(faults[_i].end, 0);
+}
+END_TEST
+
+/* Nobody verified what the sender takes back. */
+START_TEST(the_sender_takes_an_unverified_file_back)
+{
+    receive(OFFER(""));
+    tell("session-terminate",
+         _i ? "<reason><failed-application/></reason>" : "<reason><media-error/></reason>");
+    set_disk(FALSE, 0);
+    check_end(BS_END_PEER_FAILED, 0);
 }
 END_TEST
 
@@ -300,7 +323,8 @@ main(void)
     tcase_add_test(tcase, no_hash_comes);
     tcase_add_test(tcase, a_late_hash_differs);
     tcase_add_test(tcase, our_user_cancels);
-    tcase_add_test(tcase, the_disk_fails);
+    tcase_add_loop_test(tcase, the_disk_fails, 0, (int)G_N_ELEMENTS(faults));
+    tcase_add_loop_test(tcase, the_sender_takes_an_unverified_file_back, 0, 2);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);

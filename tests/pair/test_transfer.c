@@ -295,8 +295,8 @@ START_TEST(ends_when_the_disk_is_full)
     pair->b.sink_fails = TRUE;
     pair_offer(&pair->a, "file", 4000000);
     ck_assert(pair_settle(pair));
-    ck_assert_int_eq(pair->b.reason, BS_END_LOCAL_FILE);
-    ck_assert_int_eq(pair->a.reason, BS_END_PEER_FAILED);
+    ck_assert_int_eq(pair->b.reason, BS_END_NO_ROOM);
+    ck_assert_int_eq(pair->a.reason, BS_END_NO_ROOM);
     ck_assert(pair->b.discarded);
 }
 END_TEST

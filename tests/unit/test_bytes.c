@@ -3,11 +3,13 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utime.h>
 
 #include "../support/purple_env.h"
 
@@ -122,6 +124,31 @@ START_TEST(test_size_beyond_32_bits)
 }
 END_TEST
 
+/* It is written to, becomes longer, becomes shorter. */
+START_TEST(test_reads_nothing_of_a_changed_file)
+{
+    const struct utimbuf long_ago = {.actime = 1000000000, .modtime = 1000000000};
+    g_autofree char *path = file_with("changed", "0123456789");
+    g_autoptr(GError) error = NULL;
+    guint8 bytes[4];
+    BsSource *source;
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    ck_assert_int_eq(utime(path, &long_ago), 0);
+    source = bs_file_source_new(path, NULL, NULL);
+    ck_assert_ptr_nonnull(source);
+    ck_assert_int_eq(source->read(source, bytes, 4, NULL), 4);
+    if (_i < 2)
+        ck_assert_int_eq(pwrite(fd, "news", 4, _i * 10), 4);
+    else
+        ck_assert_int_eq(ftruncate(fd, 6), 0);
+    close(fd);
+    ck_assert_int_eq(source->read(source, bytes, 4, &error), -1);
+    ck_assert(g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_CHANGED));
+    source->close(source);
+}
+END_TEST
+
 START_TEST(test_refuses_what_is_no_file)
 {
     g_autofree char *fifo = g_build_filename(bs_test_folder(), "fifo", NULL);
@@ -162,6 +189,7 @@ main(void)
     tcase_add_test(tcase, test_refuses_impossible_offset);
     tcase_add_test(tcase, test_empty_file);
     tcase_add_test(tcase, test_size_beyond_32_bits);
+    tcase_add_loop_test(tcase, test_reads_nothing_of_a_changed_file, 0, 3);
     tcase_add_test(tcase, test_refuses_what_is_no_file);
     tcase_add_test(tcase, test_says_what_the_system_says);
     suite_add_tcase(suite, tcase);

@@ -287,6 +287,57 @@ START_TEST(parse_wrong)
 }
 END_TEST
 
+/* As XEP-0300 and its registry spell them. */
+static const char *const features[BS_HASH_COUNT] = {
+    [BS_HASH_MD5] = "md5",
+    [BS_HASH_SHA1] = "sha-1",
+    [BS_HASH_SHA256] = "sha-256",
+    [BS_HASH_SHA512] = "sha-512",
+    [BS_HASH_SHA3_256] = "sha3-256",
+    [BS_HASH_SHA3_512] = "sha3-512",
+    [BS_HASH_BLAKE2B_256] = "id-blake2b256",
+    [BS_HASH_BLAKE2B_512] = "id-blake2b512",
+};
+
+START_TEST(names_of_features)
+{
+    g_autofree char *feature = g_strconcat("urn:xmpp:hash-function-text-names:", features[_i], (char *)NULL);
+
+    ck_assert_str_eq(bs_hash_feature(_i), feature);
+}
+END_TEST
+
+#define SET(hash) (1u << BS_HASH_##hash)
+
+static const struct {
+    guint known;
+    BsHash chosen;
+} choices[] = {
+    {0, BS_HASH_SHA256},
+    {SET(SHA1) | SET(MD5), BS_HASH_SHA256},
+    {SET(SHA256) | SET(SHA1), BS_HASH_SHA256},
+    {SET(SHA512), BS_HASH_SHA512},
+    {SET(SHA512) | SET(SHA3_256) | SET(BLAKE2B_256), BS_HASH_SHA512},
+    {SET(SHA256) | SET(SHA3_256), BS_HASH_SHA3_256},
+    {SET(SHA256) | SET(BLAKE2B_256), BS_HASH_BLAKE2B_256},
+    {SET(SHA3_512) | SET(BLAKE2B_256), BS_HASH_SHA3_512},
+    {ALL_HASHES, BS_HASH_BLAKE2B_512},
+};
+
+START_TEST(the_strongest_that_both_sides_know)
+{
+    ck_assert_int_eq(bs_hash_for_peer(choices[_i].known), choices[_i].chosen);
+}
+END_TEST
+
+START_TEST(what_can_be_forged_is_better_than_nothing)
+{
+    ck_assert_int_eq(bs_hash_strongest(SET(MD5)), BS_HASH_MD5);
+    ck_assert_int_eq(bs_hash_strongest(SET(MD5) | SET(SHA1)), BS_HASH_SHA1);
+    ck_assert_int_eq(bs_hash_strongest(ALL_HASHES), BS_HASH_BLAKE2B_512);
+}
+END_TEST
+
 static Suite *
 digest_suite(void)
 {
@@ -297,6 +348,9 @@ digest_suite(void)
     tcase_add_test(tests, init_again);
     tcase_add_loop_test(tests, names, 0, BS_HASH_COUNT);
     tcase_add_test(tests, names_unknown);
+    tcase_add_loop_test(tests, names_of_features, 0, BS_HASH_COUNT);
+    tcase_add_loop_test(tests, the_strongest_that_both_sides_know, 0, (int)G_N_ELEMENTS(choices));
+    tcase_add_test(tests, what_can_be_forged_is_better_than_nothing);
     tcase_add_loop_test(tests, value_of_nothing, 0, BS_HASH_COUNT);
     tcase_add_loop_test(tests, value_of_abc, 0, BS_HASH_COUNT);
     tcase_add_test(tests, all_at_once_in_pieces);

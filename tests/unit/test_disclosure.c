@@ -4,6 +4,7 @@
 #include <conversation.h>
 #include <prefs.h>
 #include <proxy.h>
+#include <string.h>
 
 #include "host/disclosure.h"
 #include "preferences.h"
@@ -106,6 +107,21 @@ START_TEST(whom_the_preference_allows)
     enter_room();
     purple_prefs_set_string(TELL_ADDRESSES, table[_i].preference);
     ck_assert_int_eq(bs_disclosure_to(account, table[_i].peer), table[_i].expected);
+}
+END_TEST
+
+START_TEST(contacts_are_contacts_whatever_is_told)
+{
+    static const char *const preferences[] = {"everyone", "contacts", "nobody"};
+
+    enter_room();
+    for (gsize row = 0; row < G_N_ELEMENTS(table); row++) {
+        if (strcmp(table[row].preference, "contacts") != 0)
+            continue;
+        purple_prefs_set_string(TELL_ADDRESSES, preferences[_i]);
+        ck_assert(bs_disclosure_is_contact(account, table[row].peer) ==
+                  (table[row].expected == BS_DISCLOSE_ADDRESSES));
+    }
 }
 END_TEST
 
@@ -216,6 +232,7 @@ main(void)
     suite_add_tcase(suite, all);
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_loop_test(all, whom_the_preference_allows, 0, G_N_ELEMENTS(table));
+    tcase_add_loop_test(all, contacts_are_contacts_whatever_is_told, 0, 3);
     tcase_add_loop_test(all, a_proxy_is_all_that_is_seen, 0, G_N_ELEMENTS(table));
     tcase_add_test(all, the_global_proxy_counts_too);
     tcase_add_test(all, the_environments_proxy_counts_if_there_is_one);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pictures.h"
 #include "purple_env.h"
 #include "stanza/xml.h"
 #include "transfer/jingle_file.h"
@@ -39,6 +40,7 @@ START_TEST(survives_the_way_in_each_version)
     guint8 value[BS_DIGEST_MAX] = {1, 2, 3, 4};
     BsJingleFileVersion version;
     g_autofree char *text = NULL;
+    g_autoptr(GByteArray) picture = bs_test_png(128, 96, 1000);
     gboolean request = TRUE;
     xmlnode *node;
 
@@ -51,6 +53,7 @@ START_TEST(survives_the_way_in_each_version)
     offer->range_length = 4;
     offer->hashes_promised = 1u << BS_HASH_SHA512;
     bs_file_offer_set_hash(offer, BS_HASH_SHA256, value);
+    offer->thumbnail = bs_thumbnail_new(picture->data, picture->len);
     node = bs_jingle_file_build((BsJingleFileVersion)_i, offer);
     text = xmlnode_to_str(node, NULL);
     xmlnode_free(node);
@@ -69,6 +72,8 @@ START_TEST(survives_the_way_in_each_version)
     ck_assert_uint_eq(back->hashes, 1u << BS_HASH_SHA256);
     ck_assert_uint_eq(back->hashes_promised, 1u << BS_HASH_SHA512);
     ck_assert_mem_eq(back->hash_value[BS_HASH_SHA256], value, 32);
+    ck_assert_ptr_nonnull(back->thumbnail);
+    ck_assert_str_eq(back->thumbnail->cid, offer->thumbnail->cid);
 }
 END_TEST
 

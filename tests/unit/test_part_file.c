@@ -2,12 +2,14 @@
 #include "stream/part_file.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,6 +20,38 @@ static int rename_fault;
 static int link_fault;
 static int sync_fault;
 static int write_fault;
+static struct statvfs disk; /* no fragments: as it is */
+static off_t file_bytes_max;
+static long name_bytes_max;
+
+int
+fstatvfs(int fd, struct statvfs *info)
+{
+    int (*real)(int, struct statvfs *) = (int (*)(int, struct statvfs *))dlsym(RTLD_NEXT, "fstatvfs");
+
+    if (disk.f_frsize == 0)
+        return real(fd, info);
+    *info = disk;
+    return 0;
+}
+
+off_t
+lseek(int fd, off_t offset, int whence)
+{
+    if (file_bytes_max > 0 && offset > file_bytes_max) {
+        errno = EINVAL;
+        return -1;
+    }
+    return syscall(SYS_lseek, fd, offset, whence);
+}
+
+long
+fpathconf(int fd, int name)
+{
+    long (*real)(int, int) = (long (*)(int, int))dlsym(RTLD_NEXT, "fpathconf");
+
+    return name_bytes_max != 0 ? name_bytes_max : real(fd, name);
+}
 
 int
 renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags)
@@ -63,11 +97,20 @@ write(int fd, const void *bytes, size_t count)
 static char *folder;
 
 static void
+no_faults(void)
+{
+    rename_fault = link_fault = sync_fault = write_fault = 0;
+    memset(&disk, 0, sizeof disk);
+    file_bytes_max = 0;
+    name_bytes_max = 0;
+}
+
+static void
 set_up(void)
 {
     static guint number;
 
-    rename_fault = link_fault = sync_fault = write_fault = 0;
+    no_faults();
     folder = g_strdup_printf("%s/%u", bs_test_folder(), number++);
     ck_assert_int_eq(g_mkdir(folder, 0700), 0);
 }
@@ -75,7 +118,7 @@ set_up(void)
 static void
 tear_down(void)
 {
-    rename_fault = link_fault = sync_fault = write_fault = 0;
+    no_faults();
     g_clear_pointer(&folder, g_free);
 }
 
@@ -421,6 +464,109 @@ START_TEST(test_write_faults)
 }
 END_TEST
 
+static void
+set_disk(fsblkcnt_t blocks, fsblkcnt_t available)
+{
+    memset(&disk, 0, sizeof disk);
+    disk.f_frsize = 512;
+    disk.f_blocks = blocks;
+    disk.f_bavail = available;
+}
+
+static void
+assert_room(BsSink *sink, guint64 size, int fault)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (fault == 0) {
+        ck_assert(bs_part_file_has_room(sink, size, &error));
+        ck_assert_ptr_null(error);
+    } else {
+        ck_assert(!bs_part_file_has_room(sink, size, &error));
+        ck_assert(g_error_matches(error, BS_STREAM_ERROR, BS_STREAM_ERROR_NO_SPACE));
+        ck_assert_str_eq(error->message, g_strerror(fault));
+    }
+}
+
+START_TEST(test_room_on_the_disk)
+{
+    BsSink *sink = sink_for("a.txt", FALSE);
+
+    set_disk(100, 20);
+    assert_room(sink, 0, 0);
+    assert_room(sink, 20 * 512, 0);
+    assert_room(sink, 20 * 512 + 1, ENOSPC);
+    assert_room(sink, (guint64)1 << 40, ENOSPC);
+    assert_room(sink, G_MAXUINT64 - 1, EFBIG);
+    set_disk(100, 0);
+    assert_room(sink, 0, 0);
+    assert_room(sink, 1, ENOSPC);
+    /* A file system that does not know. */
+    set_disk(0, 0);
+    assert_room(sink, 1, 0);
+    set_disk(1000000, 1000000);
+    file_bytes_max = 1000;
+    assert_room(sink, 1000, 0);
+    assert_room(sink, 1001, EFBIG);
+    file_bytes_max = 0;
+    write_text(sink, "text");
+    assert_room(sink, 1000, 0);
+    write_text(sink, " goes on");
+    ck_assert(sink->finish(sink, NULL));
+    assert_contents("a.txt", "text goes on");
+}
+END_TEST
+
+START_TEST(test_what_is_there_already_needs_no_room)
+{
+    BsSink *sink = sink_for("a.txt", FALSE);
+    g_autofree char *text = g_strnfill(1000000, 'x');
+
+    write_text(sink, text);
+    ck_assert(sink->sync(sink, NULL));
+    set_disk(10000, 1);
+    assert_room(sink, 1000000, 0);
+    assert_room(sink, 2000000, ENOSPC);
+    sink->discard(sink);
+}
+END_TEST
+
+START_TEST(test_folder_vanishes)
+{
+    BsSink *sink = sink_for("a.txt", _i);
+    g_autofree char *part = only_name_in_folder();
+    g_autofree char *path = in_folder(part);
+
+    write_text(sink, "text");
+    ck_assert_int_eq(g_unlink(path), 0);
+    ck_assert_int_eq(g_rmdir(folder), 0);
+    write_text(sink, "more");
+    assert_cannot_finish(sink, BS_STREAM_ERROR_WRITE);
+    ck_assert(!g_file_test(folder, G_FILE_TEST_EXISTS));
+}
+END_TEST
+
+START_TEST(test_short_names_only)
+{
+    g_autofree char *name = g_strnfill(140, 'x');
+    g_autofree char *shorter = g_strndup(name, 139);
+    g_autofree char *numbered = g_strconcat(shorter, " (1)", NULL);
+    g_autofree char *part = NULL;
+    g_autofree char *too_long = g_strnfill(144, 'x');
+    g_autofree char *too_long_path = in_folder(too_long);
+    BsSink *sink;
+
+    name_bytes_max = 143;
+    sink = sink_for(name, FALSE);
+    part = only_name_in_folder();
+    ck_assert_uint_le(strlen(part), 143);
+    sink->discard(sink);
+    receive(name, FALSE, "0", name);
+    receive(name, FALSE, "1", numbered);
+    assert_cannot_begin(too_long_path, BS_STREAM_ERROR_WRITE);
+}
+END_TEST
+
 START_TEST(test_refuses_impossible_targets)
 {
     g_autofree char *no_folder = in_folder("missing/a.txt");
@@ -532,6 +678,14 @@ static const Cleaning cleanings[] = {
     {"\342\200\252\342\200\253\342\200\254\342\200\255\342\200\256a", "a"},
     {"a\342\201\246\342\201\247\342\201\250\342\201\251", "a"},
     {"a\342\200\216b\342\200\217c\330\234d", "abcd"},
+    {"bill\342\200\213.p\302\255df\342\201\240", "bill.pdf"},
+    {"\343\205\244a\357\273\277b\342\240\200c", "abc"},
+    {"photo\342\200\215.jpg", "photo.jpg"},
+    {"\342\235\244\357\270\217.jpg", "\342\235\244.jpg"},
+    {"\333\214\342\200\214\330\256.txt", "\333\214\342\200\214\330\256.txt"},
+    {"\333\214\342\200\214\342\200\213\330\256", "\333\214\330\256"},
+    {"\342\200\213.bashrc", "bashrc"},
+    {"CO\342\200\213N", "_CON"},
     {"CON", "_CON"},
     {"con.", "_con"},
     {"nul.txt", "_nul.txt"},
@@ -626,6 +780,10 @@ main(void)
     tcase_add_test(tcase, test_faults_at_the_end_leave_nothing);
     tcase_add_test(tcase, test_target_becomes_a_folder);
     tcase_add_test(tcase, test_write_faults);
+    tcase_add_test(tcase, test_room_on_the_disk);
+    tcase_add_test(tcase, test_what_is_there_already_needs_no_room);
+    tcase_add_loop_test(tcase, test_folder_vanishes, 0, 2);
+    tcase_add_test(tcase, test_short_names_only);
     tcase_add_test(tcase, test_refuses_impossible_targets);
     tcase_add_test(tcase, test_says_that_it_is_a_folder);
     tcase_add_test(tcase, test_long_names);

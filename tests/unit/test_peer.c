@@ -4,6 +4,7 @@
 
 #include "host/peer_search.h"
 #include "stanza/xml.h"
+#include "stream/digest.h"
 #include "support/purple_env.h"
 
 #define OWN "anna@example.org/desk"
@@ -116,6 +117,7 @@ reply(const char *jid, const char *features)
 #define SI "<feature var='http://jabber.org/protocol/si/profile/file-transfer'/>"
 #define SI_BY_SOCKS5 SI "<feature var='http://jabber.org/protocol/bytestreams'/>"
 #define SI_IN_BAND SI "<feature var='http://jabber.org/protocol/ibb'/>"
+#define HASH(name) "<feature var='urn:xmpp:hash-function-text-names:" name "'/>"
 #define ONLY_FILES "<feature var='" FILES "'/>"
 
 static void
@@ -166,6 +168,24 @@ START_TEST(what_a_resource_announces_says_in_which_way)
     ck_assert_int_eq(found_answer, ways[_i].answer);
     ck_assert((found_jid != NULL) == (ways[_i].ability != BS_PEER_UNABLE));
     ck_assert_int_eq(bs_peers_ability(peers, "bob@example.org/x"), ways[_i].ability);
+}
+END_TEST
+
+START_TEST(what_a_resource_announces_says_which_hashes_it_knows)
+{
+    BsPeerSearch *search;
+
+    ck_assert_uint_eq(bs_peers_hashes_of(peers, "bob@example.org/x"), 0);
+    presence(AVAILABLE, "bob@example.org/x");
+    ck_assert_uint_eq(bs_peers_hashes_of(peers, "bob@example.org/x"), 0);
+    search = bs_peer_search(peers, "bob@example.org", answer, &search);
+    wait_until_sent(1);
+    reply("bob@example.org/x", ABLE HASH("sha-1") HASH("sha-512") HASH("id-blake2b256") HASH("blake3"));
+    ck_assert(found);
+    ck_assert_uint_eq(bs_peers_hashes_of(peers, "bob@example.org/x"),
+                      1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA512 | 1u << BS_HASH_BLAKE2B_256);
+    presence(CHANGED, "bob@example.org/x");
+    ck_assert_uint_eq(bs_peers_hashes_of(peers, "bob@example.org/x"), 0);
 }
 END_TEST
 
@@ -446,6 +466,7 @@ main(void)
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_test(all, a_full_jid_stands_for_itself);
     tcase_add_loop_test(all, what_a_resource_announces_says_in_which_way, 0, G_N_ELEMENTS(ways));
+    tcase_add_test(all, what_a_resource_announces_says_which_hashes_it_knows);
     tcase_add_test(all, a_gateways_contact_may_have_no_resource);
     tcase_add_test(all, a_service_is_asked_itself);
     tcase_add_test(all, who_is_offline_is_not_said_to_be_unable);
