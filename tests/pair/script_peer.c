@@ -55,6 +55,7 @@ script_peer_clear(ScriptPeer *peer)
 {
     g_hash_table_unref(peer->taken);
     g_free(peer->sid);
+    g_free(peer->asked);
     g_free(peer->address);
     if (peer->listening >= 0)
         close(peer->listening);
@@ -122,9 +123,36 @@ void
 script_ask(ScriptPeer *peer, const char *payload)
 {
     static guint count;
-    g_autofree char *id = g_strdup_printf("peer%u", ++count);
 
-    send_iq(peer, "set", id, payload);
+    g_free(peer->asked);
+    peer->asked = g_strdup_printf("peer%u", ++count);
+    send_iq(peer, "set", peer->asked, payload);
+}
+
+static const xmlnode *
+find_answer(const ScriptPeer *peer)
+{
+    GPtrArray *inbox = peer->pair->b.inbox;
+
+    for (guint i = 0; i < inbox->len; i++)
+        if (g_strcmp0(bs_jingle_attrib(inbox->pdata[i], "id"), peer->asked) == 0 &&
+            !is_of_kind(inbox->pdata[i], "set", NULL))
+            return inbox->pdata[i];
+    return NULL;
+}
+
+const xmlnode *
+script_take_answer(ScriptPeer *peer)
+{
+    const xmlnode *answer = find_answer(peer);
+
+    for (guint i = 0; answer == NULL && i < PATIENCE; i++) {
+        bs_test_run_for(1);
+        answer = find_answer(peer);
+    }
+    ck_assert_msg(answer != NULL, "%s: a request was not answered", peer->client);
+    g_hash_table_add(peer->taken, (gpointer)answer);
+    return answer;
 }
 
 void

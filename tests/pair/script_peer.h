@@ -12,6 +12,7 @@ typedef struct {
     Pair *pair;
     GHashTable *taken; /* of the inbox: xmlnode */
     char *sid;         /* the stream's */
+    char *asked;       /* the id of its latest request */
     guint block;       /* bytes in its in-band blocks ... */
     guint window;      /* ... and how many it sends before an answer has come */
     gboolean answers_close;
@@ -39,6 +40,9 @@ guint script_not_taken(const ScriptPeer *peer);
 /* Sends a request, and an answer to one. */
 void script_ask(ScriptPeer *peer, const char *payload);
 void script_answer(ScriptPeer *peer, const xmlnode *request, const char *type, const char *payload);
+
+/* The answer to its latest request, result or error. */
+const xmlnode *script_take_answer(ScriptPeer *peer);
 
 /* A socket at `peer->address`, which a peer elsewhere could have; it listens, or never will. The caller's. */
 int script_bind(ScriptPeer *peer, gboolean listens, guint16 *port);
