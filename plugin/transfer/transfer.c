@@ -53,7 +53,11 @@ bs_transfer_free(BsTransfer *transfer)
 void
 bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
 {
-    BsEnd end = {.reason = reason, .detail = (char *)detail};
+    BsEnd end = {
+        .reason = reason,
+        .detail = (char *)detail,
+        .in_band_is_left = reason == BS_END_NO_ROUTE && transfer->in_band_is_left,
+    };
 
     bs_log(transfer->id, "ended: %s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",
            detail != NULL ? detail : "");

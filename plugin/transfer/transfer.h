@@ -5,7 +5,7 @@
 
 #include "stream/bytes.h"
 #include "transfer/endpoint.h"
-#include "transfer/file_offer.h"
+#include "transfer/jingle_file.h"
 #include "transport/route.h"
 
 typedef enum {
@@ -26,7 +26,9 @@ typedef enum {
 
 typedef struct {
     BsEndReason reason;
-    char *detail; /* the system's own words, for the reason's sentence; NULL if there are none */
+    char *detail;             /* the system's own words, for the reason's sentence; NULL if there are none */
+    gboolean in_band_is_left; /* no connection could be made, and the peer left the session instead of going
+                               * in-band in it: a new offer of that may do */
 } BsEnd;
 
 typedef struct {
@@ -45,6 +47,16 @@ typedef struct {
  * returns. The transfer belongs to `endpoint`. */
 BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                               BsSource *source, const BsTransferEvents *events, gpointer data);
+
+/* How a file is offered by Jingle where the peer cannot take it in the usual way. */
+typedef struct {
+    BsJingleFileVersion version; /* the newest one that it knows */
+    gboolean in_band;            /* at once, and nothing else */
+} BsJingleManner;
+
+BsTransfer *bs_transfer_offer_in(BsEndpoint *endpoint, const char *peer, const BsJingleManner *manner,
+                                 const BsFileOffer *offer, BsSource *source, const BsTransferEvents *events,
+                                 gpointer data);
 
 /* The same by stream initiation, for peers without Jingle (XEP-0096). What `offer` promises of hashes is left
  * out. */

@@ -72,30 +72,50 @@ is_of_kind(const xmlnode *stanza, const char *type, const char *element)
            (element == NULL || xmlnode_get_child(stanza, element) != NULL);
 }
 
+typedef gboolean (*Matches)(const xmlnode *stanza, const char *type, const char *name);
+
+static gboolean
+is_jingle(const xmlnode *stanza, const char *type, const char *action)
+{
+    return is_of_kind(stanza, type, "jingle") &&
+           g_strcmp0(bs_jingle_attrib(bs_jingle_element(stanza), "action"), action) == 0;
+}
+
 static const xmlnode *
-find(ScriptPeer *peer, const char *type, const char *element)
+find(ScriptPeer *peer, Matches matches, const char *type, const char *name)
 {
     GPtrArray *inbox = peer->pair->b.inbox;
 
     for (guint i = 0; i < inbox->len; i++)
-        if (!g_hash_table_contains(peer->taken, inbox->pdata[i]) &&
-            is_of_kind(inbox->pdata[i], type, element))
+        if (!g_hash_table_contains(peer->taken, inbox->pdata[i]) && matches(inbox->pdata[i], type, name))
             return inbox->pdata[i];
     return NULL;
+}
+
+static const xmlnode *
+take(ScriptPeer *peer, Matches matches, const char *type, const char *name)
+{
+    const xmlnode *stanza = find(peer, matches, type, name);
+
+    for (guint i = 0; stanza == NULL && i < PATIENCE; i++) {
+        bs_test_run_for(1);
+        stanza = find(peer, matches, type, name);
+    }
+    ck_assert_msg(stanza != NULL, "%s: no %s with %s came", peer->client, type, name);
+    g_hash_table_add(peer->taken, (gpointer)stanza);
+    return stanza;
 }
 
 const xmlnode *
 script_take(ScriptPeer *peer, const char *type, const char *element)
 {
-    const xmlnode *stanza = find(peer, type, element);
+    return take(peer, is_of_kind, type, element);
+}
 
-    for (guint i = 0; stanza == NULL && i < PATIENCE; i++) {
-        bs_test_run_for(1);
-        stanza = find(peer, type, element);
-    }
-    ck_assert_msg(stanza != NULL, "%s: no %s with %s came", peer->client, type, element);
-    g_hash_table_add(peer->taken, (gpointer)stanza);
-    return stanza;
+const xmlnode *
+script_take_jingle(ScriptPeer *peer, const char *action)
+{
+    return take(peer, is_jingle, "set", action);
 }
 
 guint
@@ -234,7 +254,8 @@ script_wait_for_end(ScriptPeer *peer)
 void
 script_open(ScriptPeer *peer, const char *open)
 {
-    g_autofree char *element = script_fill(open, "sid", peer->sid, NULL);
+    g_autofree char *block = g_strdup_printf("%u", peer->block);
+    g_autofree char *element = script_fill(open, "sid", peer->sid, "block", block, NULL);
 
     script_ask(peer, element);
     script_take(peer, "result", NULL);

@@ -34,6 +34,9 @@ char *script_fill(const char *template, ...) G_GNUC_NULL_TERMINATED;
  * of that name (or path of names); after waiting for it. The inbox owns it. */
 const xmlnode *script_take(ScriptPeer *peer, const char *type, const char *element);
 
+/* The same of a request with this Jingle action. */
+const xmlnode *script_take_jingle(ScriptPeer *peer, const char *action);
+
 /* How many requests have come that were not taken. */
 guint script_not_taken(const ScriptPeer *peer);
 
@@ -57,8 +60,8 @@ void script_receive_file(ScriptPeer *peer, guint64 offset, guint64 length);
 /* Waits until the other side has ended the connection. */
 void script_wait_for_end(ScriptPeer *peer);
 
-/* The in-band stream, as its sender: opens it with this element ({sid}), sends `length` bytes from `offset`
- * on, closes it; and as the receiver of ours. */
+/* The in-band stream, as its sender: opens it with this element ({sid}, {block}), sends `length` bytes from
+ * `offset` on, closes it; and as the receiver of ours. */
 void script_open(ScriptPeer *peer, const char *open);
 void script_send_blocks(ScriptPeer *peer, guint64 offset, guint64 length);
 void script_close(ScriptPeer *peer);

@@ -362,6 +362,16 @@ cancel(void)
     ck_assert_uint_eq(pair->a.ended, 0);
 }
 
+/* As libpurple says so. */
+START_TEST(the_peers_user_cancels_with_a_close)
+{
+    begin(_i, BOTH);
+    script_close(&peer->script);
+    script_take(&peer->script, "result", NULL);
+    check_lost(BS_END_CANCELLED);
+}
+END_TEST
+
 START_TEST(our_user_cancels_before_there_is_a_connection)
 {
     begin(_i, BOTH);
@@ -441,6 +451,7 @@ add_cases(Suite *suite)
     };
     const TTest *const cancelled[] = {
         our_user_declines,
+        the_peers_user_cancels_with_a_close,
         our_user_cancels_before_there_is_a_connection,
         our_user_cancels_while_bytes_move,
     };
