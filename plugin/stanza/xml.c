@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
+
 #define REPLACEMENT_CHARACTER 0xFFFD
 
 static gboolean
@@ -42,12 +44,29 @@ bs_xml_clip(const char *text, gsize max)
     return clean;
 }
 
+/* A zone as hours and minutes, and another one after it: Gajim's dates. Newly allocated. */
+static char *
+without_second_zone(const char *text)
+{
+    gsize length = strlen(text);
+    gboolean two = length > 7 && text[length - 1] == 'Z' && text[length - 4] == ':' &&
+                   strchr("+-", text[length - 7]) != NULL && bs_allow(BS_ALLOW_DATE_WITH_TWO_ZONES);
+
+    return g_strndup(text, two ? length - 1 : length);
+}
+
 gint64
 bs_xml_parse_date(const char *text)
 {
     g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-    g_autoptr(GDateTime) time = text != NULL ? g_date_time_new_from_iso8601(text, utc) : NULL;
+    g_autofree char *clean = without_second_zone(text != NULL ? text : "");
+    g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(clean, NULL);
 
+    if (time == NULL) {
+        time = g_date_time_new_from_iso8601(clean, utc);
+        if (time != NULL)
+            bs_allow(BS_ALLOW_DATE_WITHOUT_ZONE);
+    }
     return time != NULL ? MAX(g_date_time_to_unix(time), -1) : -1;
 }
 

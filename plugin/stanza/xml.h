@@ -15,7 +15,8 @@ char *bs_xml_scrub(const char *text);
 char *bs_xml_clip(const char *text, gsize max);
 
 /* Reads a date and time (XEP-0082, and its predecessor without dashes) as seconds since 1970 UTC; one without
- * a zone, as Psi and the predecessor write it, as UTC. -1 if it is malformed or earlier. */
+ * a zone, as Psi and the predecessor write it, as UTC; with two, as Gajim does, in the first. -1 if it is
+ * malformed or earlier. */
 gint64 bs_xml_parse_date(const char *text);
 
 /* Seconds since 1970 UTC as XEP-0082 has it; newly allocated, NULL if no calendar reaches there. */

@@ -90,6 +90,7 @@ struct _BsTransfer {
     BsRoute route;            /* of the connection, once there is one ... */
     BsRoute avoided;          /* ... and one that was good for nothing; an empty host: none */
     gboolean begun;           /* bytes have moved over some connection */
+    gboolean in_band_is_left; /* out: see BsEnd */
     BsSource *source;
     BsSink *sink;
     BsPump *pump;
@@ -179,7 +180,7 @@ BsTransportContext bs_transfer_transport_context(const BsTransfer *transfer);
 extern const BsTransportEvents bs_transfer_transport_events;
 
 /* Out: the first transport, as the offer is to describe it: the caller's. */
-xmlnode *bs_transfer_offer_transport(BsTransfer *transfer);
+xmlnode *bs_transfer_offer_transport(BsTransfer *transfer, gboolean in_band);
 
 /* In: the transport that the peer's offer describes. Without a verdict of BS_TRANSPORT_OK there is none. */
 BsTransportVerdict bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 
 static const struct {
@@ -191,11 +192,11 @@ take_size(const xmlnode *node, BsFileOffer *offer)
     return bs_xml_parse_uint64(text, 0, BS_FILE_SIZE_MAX, &offer->size);
 }
 
-/* The old Conversations engine calls it mediaType. */
 static gboolean
 is_media_type(const char *name)
 {
-    return strcmp(name, "media-type") == 0 || strcmp(name, "mediaType") == 0;
+    return strcmp(name, "media-type") == 0 ||
+           (strcmp(name, "mediaType") == 0 && bs_allow(BS_ALLOW_MISNAMED_MEDIA_TYPE));
 }
 
 /* FALSE if the element makes the whole description malformed. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 
 static const char *const action_names[] = {
@@ -132,13 +133,24 @@ bs_jingle_action(const xmlnode *jingle)
     return BS_JINGLE_ACTION_UNKNOWN;
 }
 
+/* As Dino writes it. */
+static gboolean
+is_written_with_underscore(const xmlnode *reason, const char *name)
+{
+    g_autofree char *other_name = g_strdelimit(g_strdup(name), "-", '_');
+
+    return bs_xml_child(reason, other_name, BS_NS_JINGLE) != NULL &&
+           bs_allow(BS_ALLOW_REASON_WITH_UNDERSCORE);
+}
+
 BsJingleReason
 bs_jingle_reason(const xmlnode *jingle)
 {
     const xmlnode *reason = bs_xml_child(jingle, "reason", BS_NS_JINGLE);
 
     for (guint i = BS_JINGLE_NO_REASON + 1; reason != NULL && i < G_N_ELEMENTS(reason_names); i++)
-        if (bs_xml_child(reason, reason_names[i], BS_NS_JINGLE) != NULL)
+        if (bs_xml_child(reason, reason_names[i], BS_NS_JINGLE) != NULL ||
+            is_written_with_underscore(reason, reason_names[i]))
             return (BsJingleReason)i;
     return BS_JINGLE_NO_REASON;
 }

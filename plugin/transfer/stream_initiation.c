@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 
 #define NS_FEATURE_NEGOTIATION "http://jabber.org/protocol/feature-neg"
@@ -122,13 +123,14 @@ take_hash(const xmlnode *element, BsFileOffer *file)
         bs_file_offer_set_hash(file, BS_HASH_MD5, value);
 }
 
-/* Gabble writes the type of the file into <file/>. */
 static const char *
 media_type(const xmlnode *si, const xmlnode *element)
 {
     const char *type = xmlnode_get_attrib((xmlnode *)si, "mime-type");
+    const char *type_of_file = xmlnode_get_attrib((xmlnode *)element, "mime-type");
 
-    return type != NULL ? type : xmlnode_get_attrib((xmlnode *)element, "mime-type");
+    return type == NULL && type_of_file != NULL && bs_allow(BS_ALLOW_SI_MEDIA_TYPE_OF_FILE) ? type_of_file
+                                                                                            : type;
 }
 
 /* FALSE if it is malformed. */

@@ -56,7 +56,11 @@ bs_transfer_free(BsTransfer *transfer)
 void
 bs_transfer_finish(BsTransfer *transfer, BsEndReason reason, const char *detail)
 {
-    BsEnd end = {.reason = reason, .detail = (char *)detail};
+    BsEnd end = {
+        .reason = reason,
+        .detail = (char *)detail,
+        .in_band_is_left = reason == BS_END_NO_ROUTE && transfer->in_band_is_left,
+    };
 
     end.goes_on = bs_transfer_keep(transfer, reason);
     bs_log(transfer->id, "ended: %s%s%s%s", bs_end_reason_name(reason), detail != NULL ? ": " : "",

@@ -5,7 +5,7 @@
 
 #include "stream/bytes.h"
 #include "transfer/endpoint.h"
-#include "transfer/file_offer.h"
+#include "transfer/jingle_file.h"
 #include "transfer/memory.h"
 #include "transport/route.h"
 
@@ -28,8 +28,10 @@ typedef enum {
 
 typedef struct {
     BsEndReason reason;
-    gboolean goes_on; /* once both are online again */
-    char *detail;     /* the system's own words, for the reason's sentence; NULL if there are none */
+    gboolean goes_on;         /* once both are online again */
+    char *detail;             /* the system's own words, for the reason's sentence; NULL if there are none */
+    gboolean in_band_is_left; /* no connection could be made, and the peer left the session instead of going
+                               * in-band in it: a new offer of that may do */
 } BsEnd;
 
 typedef struct {
@@ -48,6 +50,16 @@ typedef struct {
  * returns. The transfer belongs to `endpoint`. */
 BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                               BsSource *source, const BsTransferEvents *events, gpointer data);
+
+/* How a file is offered by Jingle where the peer cannot take it in the usual way. */
+typedef struct {
+    BsJingleFileVersion version; /* the newest one that it knows */
+    gboolean in_band;            /* at once, and nothing else */
+} BsJingleManner;
+
+BsTransfer *bs_transfer_offer_in(BsEndpoint *endpoint, const char *peer, const BsJingleManner *manner,
+                                 const BsFileOffer *offer, BsSource *source, const BsTransferEvents *events,
+                                 gpointer data);
 
 /* The same by stream initiation, for peers without Jingle (XEP-0096). What `offer` promises of hashes is left
  * out. */

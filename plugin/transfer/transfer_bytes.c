@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "socks5/negotiation.h"
+#include "stanza/allowances.h"
 #include "transfer/internal.h"
 
 /* How long a hash that was promised, or only might come, is waited for. */
@@ -18,8 +19,15 @@
 /* A peer that closed its end, or confirmed the file, and then does not end the session, in ticks. */
 #define SILENT_PEER_TICKS 5
 
-/* What to compute of a file that comes in: what can be compared. A sender that says nothing of hashes may
- * still send one when all is over: Conversations does, with one of these two. */
+/* Of a sender that says nothing of hashes, and may still send one when all is over. */
+static guint
+hashes_to_expect(void)
+{
+    bs_allow(BS_ALLOW_UNPROMISED_HASH);
+    return 1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA256 | 1u << BS_HASH_BLAKE2B_512;
+}
+
+/* What to compute of a file that comes in: what can be compared. */
 static guint
 hashes_to_compute(const BsTransfer *transfer)
 {
@@ -33,7 +41,7 @@ hashes_to_compute(const BsTransfer *transfer)
         return 0;
     if (offer->hashes_promised != 0)
         return offer->hashes_promised;
-    return 1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA256;
+    return hashes_to_expect();
 }
 
 typedef enum {
@@ -238,8 +246,14 @@ is_broken(const BsTransfer *transfer)
     return !bs_transfer_flushed(transfer) || (transfer->session_over && bs_pump_peer_reset(transfer->pump));
 }
 
-/* Once a tick, until the peer's word on the file has come. A peer that has closed its end, as Dino does,
- * will not send one. */
+/* Whoever has closed its end without a word will not send one any more. */
+static gboolean
+closed_without_word(const BsTransfer *transfer)
+{
+    return bs_pump_peer_closed(transfer->pump) && bs_allow(BS_ALLOW_NO_LAST_WORD);
+}
+
+/* Once a tick, until the peer's word on the file has come. */
 static gboolean
 confirmation_tick(gpointer data)
 {
@@ -257,7 +271,7 @@ confirmation_tick(gpointer data)
     else
         transfer->ticks = 0;
     transfer->unacknowledged = unacknowledged;
-    if (transfer->received || bs_pump_peer_closed(transfer->pump))
+    if (transfer->received || closed_without_word(transfer))
         transfer->closed_ticks++;
     if (transfer->closed_ticks < SILENT_PEER_TICKS && transfer->ticks < CONFIRMATION_TICKS)
         return TRUE;

@@ -1,6 +1,7 @@
 /* A transfer that is agreed on by Jingle (XEP-0166, XEP-0234): what it says to its peer.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
+#include "stanza/allowances.h"
 #include "transfer/internal.h"
 
 static const char *
@@ -98,25 +99,47 @@ const BsTransferProtocol bs_transfer_jingle = {
     .free = jingle_free,
 };
 
+/* The older versions are spoken by clients that know only the oldest of our hashes. */
+static BsFileOffer *
+offer_in_version(const BsFileOffer *offer, BsJingleFileVersion version)
+{
+    BsFileOffer *copy = bs_file_offer_copy(offer);
+
+    if (version != BS_JINGLE_FILE_5 && copy->hashes_promised != 0 && bs_allow(BS_ALLOW_SHA1_IN_OLD_VERSIONS))
+        copy->hashes_promised |= 1u << BS_HASH_SHA1;
+    return copy;
+}
+
 BsTransfer *
-bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
-                  const BsTransferEvents *events, gpointer data)
+bs_transfer_offer_in(BsEndpoint *endpoint, const char *peer, const BsJingleManner *manner,
+                     const BsFileOffer *offer, BsSource *source, const BsTransferEvents *events,
+                     gpointer data)
 {
     g_autofree char *own_jid = bs_endpoint_own_jid(endpoint, peer, NULL);
-    BsTransfer *transfer =
-        bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, own_jid, bs_file_offer_copy(offer), source);
+    BsTransfer *transfer = bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, own_jid,
+                                                    offer_in_version(offer, manner->version), source);
     xmlnode *transport;
 
+    transfer->version = manner->version;
     transfer->session = bs_jingle_session_new(bs_endpoint_link(endpoint), peer, "a-file-offer",
                                               &bs_transfer_jingle_events, transfer);
     /* The hash of a part's whole file needs the file itself (see bs_pump_send()). */
     transfer->offer->can_range = source->lend != NULL;
     bs_transfer_watch(transfer, events, data);
     bs_transfer_log_offer(transfer, "offered to");
-    transport = bs_transfer_offer_transport(transfer);
+    transport = bs_transfer_offer_transport(transfer, manner->in_band);
     bs_jingle_session_initiate(transfer->session, own_jid,
                                bs_jingle_file_build(transfer->version, transfer->offer), transport);
     return transfer;
+}
+
+BsTransfer *
+bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
+                  const BsTransferEvents *events, gpointer data)
+{
+    const BsJingleManner usual = {.version = BS_JINGLE_FILE_5};
+
+    return bs_transfer_offer_in(endpoint, peer, &usual, offer, source, events, data);
 }
 
 BsTransfer *

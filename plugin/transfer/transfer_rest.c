@@ -212,7 +212,7 @@ ask(BsTransfer *transfer, const char *peer)
     bs_log(transfer->id, "we ask %s for the file from byte %" G_GUINT64_FORMAT " on, session %s", peer,
            transfer->got, bs_jingle_session_sid(transfer->session));
     bs_transfer_set_timer(transfer, GRANT_DEADLINE_MS, no_answer);
-    transport = bs_transfer_offer_transport(transfer);
+    transport = bs_transfer_offer_transport(transfer, FALSE);
     bs_jingle_session_initiate(transfer->session, transfer->own_jid,
                                bs_jingle_file_build(transfer->version, wanted), transport);
 }

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "log.h"
+#include "stanza/allowances.h"
 #include "transfer/internal.h"
+#include "transport/s5b_xml.h"
 
 static BsJingleAnswer
 answer_for(BsTransportVerdict verdict)
@@ -261,6 +263,16 @@ calls_it_bad(BsJingleReason reason)
     return reason == BS_JINGLE_MEDIA_ERROR || reason == BS_JINGLE_FAILED_APPLICATION;
 }
 
+/* Psi ends the session when SOCKS5 has failed, but takes a new one that is in-band from the start. */
+static gboolean
+may_go_in_band_anew(const BsTransfer *transfer, BsJingleReason reason)
+{
+    return !transfer->incoming && !transfer->begun && reason == BS_JINGLE_FAILED_TRANSPORT &&
+           strcmp(transfer->transport->class->xmlns, BS_NS_S5B) == 0 &&
+           (transfer->state == TRANSFER_CONNECTING || transfer->state == TRANSFER_REPLACING) &&
+           bs_allow(BS_ALLOW_NEW_SESSION_IN_BAND);
+}
+
 static void
 session_ended(BsJingleSession *session, BsJingleReason reason, const char *error, gpointer data)
 {
@@ -297,6 +309,7 @@ session_ended(BsJingleSession *session, BsJingleReason reason, const char *error
         bs_transfer_finish(transfer, BS_END_DELIVERED, NULL);
         return;
     }
+    transfer->in_band_is_left = may_go_in_band_anew(transfer, reason);
     end = end_reason_for(transfer, reason);
     if ((transfer->state == TRANSFER_LOST || transfer->state == TRANSFER_REPLACING) &&
         end == BS_END_CONNECTION_LOST)

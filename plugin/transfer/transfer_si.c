@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "stanza/allowances.h"
 #include "random_id.h"
 #include "transfer/internal.h"
 #include "transport/ibb.h"
@@ -139,7 +140,8 @@ si_take_stanza(BsTransfer *transfer, const xmlnode *stanza)
         g_strcmp0(bs_ibb_sid(element), transfer->si->sid) != 0)
         return FALSE;
     if (kind == BS_IBB_CLOSE) {
-        /* Before there is a stream: libpurple does so when its user cancels. */
+        /* Before there is a stream. */
+        bs_allow(BS_ALLOW_SI_CLOSED_BEFORE_OPEN);
         if (strcmp(stanza->name, "iq") == 0)
             bs_iq_reply_result(bs_endpoint_link(transfer->endpoint), stanza, NULL);
         bs_transfer_finish(transfer, BS_END_CANCELLED, NULL);
@@ -298,8 +300,7 @@ bs_transfer_new_from_si(BsEndpoint *endpoint, const char *own_jid, const xmlnode
 
     transfer->si = new_negotiation(bs_jingle_attrib(iq, "from"), si->sid, si->methods);
     transfer->si->offer = xmlnode_copy(iq);
-    /* Smack and QXmpp leave the size out where it is 0; others must name it (XEP-0096, 3). */
-    if (transfer->offer->size == BS_SIZE_UNKNOWN)
+    if (transfer->offer->size == BS_SIZE_UNKNOWN && bs_allow(BS_ALLOW_SI_NO_SIZE_WITHOUT_BYTES))
         transfer->offer->size = 0;
     transfer->si->multiple = si->multiple;
     bs_si_free(si);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "stanza/allowances.h"
 #include "stanza/jid.h"
 #include "transfer/internal.h"
 #include "transport/ibb.h"
@@ -140,9 +141,9 @@ new_transport(BsTransfer *transfer, const char *xmlns)
 }
 
 xmlnode *
-bs_transfer_offer_transport(BsTransfer *transfer)
+bs_transfer_offer_transport(BsTransfer *transfer, gboolean in_band)
 {
-    transfer->transport = new_transport(transfer, BS_NS_S5B);
+    transfer->transport = new_transport(transfer, in_band ? BS_NS_JINGLE_IBB : BS_NS_S5B);
     return transfer->transport->class->describe(transfer->transport);
 }
 
@@ -373,9 +374,19 @@ bs_transfer_use_accepted(BsTransfer *transfer)
     bs_transfer_connect(transfer);
 }
 
+/* Gajim takes no proposal but an in-band one. */
+static gboolean
+may_propose_in_band(const BsTransfer *transfer)
+{
+    return transfer->proposed != NULL && strcmp(transfer->proposed->class->xmlns, BS_NS_S5B) == 0 &&
+           transfer->replacements < REPLACEMENTS_MAX && bs_allow(BS_ALLOW_ONLY_IN_BAND_PROPOSED);
+}
+
 void
 bs_transfer_proposal_rejected(BsTransfer *transfer)
 {
+    gboolean in_band_is_left = may_propose_in_band(transfer);
+
     bs_log(transfer->id, "the peer does not want the other transport");
     free_transport(&transfer->proposed);
     /* The peer's own proposal may have taken its place meanwhile. */
@@ -383,6 +394,8 @@ bs_transfer_proposal_rejected(BsTransfer *transfer)
         return;
     if (!transfer->incoming && transfer->peer_may_ask && transfer->begun)
         wait_for_peer(transfer, transfer->lost_reason, REQUEST_WAIT_MS, no_word_of_the_peer);
+    else if (in_band_is_left)
+        propose(transfer, BS_NS_JINGLE_IBB);
     else
         give_up(transfer);
 }

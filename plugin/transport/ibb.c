@@ -9,6 +9,7 @@
 #include "log.h"
 #include "random_id.h"
 #include "socks5/negotiation.h"
+#include "stanza/allowances.h"
 #include "timer.h"
 #include "transport/ibb_incoming.h"
 #include "transport/ibb_outgoing.h"
@@ -22,7 +23,7 @@
 /* How long the peer may take to open the stream, to acknowledge that, or to acknowledge its end. */
 #define OPEN_DEADLINE_MS 30000
 #define CLOSE_DEADLINE_MS 30000
-/* Every block has been acknowledged, and libpurple 2.14 never acknowledges the end. */
+/* Every block has been acknowledged, and not everybody acknowledges the end. */
 #define CLOSE_ALONE_DEADLINE_MS 1000
 /* After the stream was closed, how long the peer has for its last word in the session. */
 #define LAST_WORD_MS 60000
@@ -101,6 +102,8 @@ close_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
 
     (void)iq;
     ibb->request = NULL;
+    if (outcome == BS_IQ_TIMEOUT)
+        bs_allow(BS_ALLOW_CLOSE_UNANSWERED);
     if (outcome == BS_IQ_RESULT && !ibb->alone)
         ibb->timer = purple_timeout_add(LAST_WORD_MS, last_word_missing, ibb);
     else

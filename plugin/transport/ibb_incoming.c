@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "stanza/allowances.h"
 #include "transport/ibb_xml.h"
 
 /* More than a peer of our own kind ever has on its way. */
@@ -127,11 +128,11 @@ is_repeated(const BsIbbIncoming *incoming, const char *id, guint64 sequence)
     return g_strcmp0(incoming->ids[(incoming->count - age) % REMEMBERED_BLOCKS], id) == 0;
 }
 
-/* Some peers go on counting after 65535 instead of beginning anew. */
 static gboolean
 is_next(const BsIbbIncoming *incoming, guint64 sequence)
 {
-    return sequence == (incoming->count & G_MAXUINT16) || sequence == incoming->count;
+    return sequence == (incoming->count & G_MAXUINT16) ||
+           (sequence == incoming->count && bs_allow(BS_ALLOW_UNWRAPPED_SEQUENCE));
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "socks5/ip_address.h"
 #include "socks5/local_addresses.h"
+#include "stanza/allowances.h"
 
 BsDisclosure
 bs_places_disclosure(const BsTransportContext *context)
@@ -53,9 +54,9 @@ bs_places_listen(const BsTransportContext *context, const char *sid, const GPtrA
     g_autofree char *ours_first = bs_dst_addr(sid, context->own_jid, context->peer_jid);
     g_autofree char *ours_last = bs_dst_addr(sid, context->peer_jid, context->own_jid);
     g_autoptr(GError) error = NULL;
+    gboolean either = !shares_our_port(own_addresses, theirs) && bs_allow(BS_ALLOW_EITHER_ORDER);
     BsListenerTicket *ticket =
-        bs_listener_expect(context->id, ours_first, shares_our_port(own_addresses, theirs) ? NULL : ours_last,
-                           accepted, data, &error);
+        bs_listener_expect(context->id, ours_first, either ? ours_last : NULL, accepted, data, &error);
 
     if (ticket == NULL)
         bs_log_warning(context->id, "no port to listen on: %s", error->message);
@@ -171,8 +172,7 @@ bs_places_dial(const BsTransportContext *context, BsDisclosure disclosure, BsCon
                refusal);
 }
 
-/* Without `dstaddr` it is offerer first (XEP-0065, 5.3.2; Dino, Conversations, Swift, Smack), then the other
- * order (Psi and Gajim in Jingle: initiator first). */
+/* Without `dstaddr` it is offerer first (XEP-0065, 5.3.2), then the other order. */
 BsConnector *
 bs_places_connector(const BsTransportContext *context, const char *sid, const char *dstaddr,
                     const BsConnectorEvents *events, gpointer data)
@@ -181,7 +181,7 @@ bs_places_connector(const BsTransportContext *context, const char *sid, const ch
     g_autofree char *offerer_last = bs_dst_addr(sid, context->own_jid, context->peer_jid);
     const char *first = dstaddr != NULL ? dstaddr : offerer_first;
     const char *second = g_ascii_strcasecmp(first, offerer_first) == 0 ? offerer_last : offerer_first;
-    const char *const dst_addrs[] = {first, second, NULL};
+    const char *const dst_addrs[] = {first, bs_allow(BS_ALLOW_EITHER_ORDER) ? second : NULL, NULL};
 
     return bs_connector_new(context->id, context->account, dst_addrs, events, data);
 }

@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "random_id.h"
+#include "stanza/allowances.h"
 #include "transport/s5b_internal.h"
 #include "transport/s5b_xml.h"
 
@@ -40,6 +41,15 @@ s5b_describe(BsTransport *transport)
     return bs_s5b_build_candidates(s5b->sid, dst_addr, s5b->own_candidates);
 }
 
+/* An answer must have our stream id (XEP-0260, 2.2). What Smack invents instead counts for nothing but its
+ * dstaddr. */
+static gboolean
+is_stream_id_ours(const BsS5b *s5b, const BsS5bMessage *message)
+{
+    return strcmp(message->sid, s5b->sid) == 0 ||
+           (message->dstaddr != NULL && bs_allow(BS_ALLOW_ANOTHER_STREAM_ID));
+}
+
 static BsTransportVerdict
 s5b_take_description(BsTransport *transport, const xmlnode *description)
 {
@@ -50,10 +60,10 @@ s5b_take_description(BsTransport *transport, const xmlnode *description)
         return BS_TRANSPORT_BAD;
     if (bs_s5b_is_udp(description))
         return BS_TRANSPORT_UNSUPPORTED;
-    if (s5b->described && strcmp(message->sid, s5b->sid) != 0)
+    if (s5b->described && !is_stream_id_ours(s5b, message))
         return BS_TRANSPORT_BAD;
-    g_free(s5b->sid);
-    s5b->sid = g_steal_pointer(&message->sid);
+    g_free(s5b->described ? s5b->peer_sid : s5b->sid);
+    *(s5b->described ? &s5b->peer_sid : &s5b->sid) = g_steal_pointer(&message->sid);
     s5b->peer_dstaddr = g_steal_pointer(&message->dstaddr);
     bs_s5b_race_add(s5b, message->candidates);
     bs_log(s5b->context.id, "the peer offers %u candidates", s5b->peer_candidates->len);
@@ -68,7 +78,7 @@ s5b_take_info(BsTransport *transport, const xmlnode *info)
 
     if (message == NULL)
         return BS_TRANSPORT_BAD;
-    if (strcmp(message->sid, s5b->sid) != 0)
+    if (strcmp(message->sid, s5b->sid) != 0 && g_strcmp0(message->sid, s5b->peer_sid) != 0)
         return BS_TRANSPORT_UNKNOWN_ITEM;
     if (s5b->state == S5B_ENDED)
         return BS_TRANSPORT_OK;
@@ -110,6 +120,7 @@ s5b_free(BsTransport *transport)
     bs_candidate_free(s5b->our_choice);
     g_free(s5b->peer_dstaddr);
     g_free(s5b->activated_cid);
+    g_free(s5b->peer_sid);
     g_free(s5b->sid);
     g_free(s5b);
 }

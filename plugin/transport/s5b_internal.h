@@ -30,6 +30,7 @@ typedef struct {
     S5bState state;
     BsDisclosure disclosure; /* as it was when we described ourselves */
     char *sid;
+    char *peer_sid;     /* what the peer calls it instead; NULL: the same */
     gboolean described; /* we have told the peer of it */
     char *peer_dstaddr;
     GPtrArray *own_addresses; /* NULL where they are not those that a connection comes from */

@@ -4,6 +4,7 @@
 
 #include "log.h"
 #include "random_id.h"
+#include "stanza/allowances.h"
 #include "transport/s5b_internal.h"
 #include "transport/s5b_xml.h"
 
@@ -16,12 +17,13 @@ new_candidate(const BsS5b *s5b, BsCandidateType type, guint index)
                             bs_candidate_priority(BS_CANDIDATE_ASSISTED, s5b->context.initiator, index));
 }
 
-/* Conversations ignores every candidate that is neither direct nor a proxy: for it the mapped port is offered
- * once more, as a direct one. Its priority stays with the assisted ones, as the type is only a hint
- * (XEP-0260, 2.2). A peer that knows both types skips it, or at worst dials in vain twice. */
+/* The mapped port once more, for those who ignore every candidate that is neither direct nor a proxy. Its
+ * priority stays with the assisted ones, as the type is only a hint (XEP-0260, 2.2). A peer that knows both
+ * types skips it, or at worst dials in vain twice. */
 static BsCandidate *
-twin_for_conversations(const BsS5b *s5b)
+twin_called_direct(const BsS5b *s5b)
 {
+    bs_allow(BS_ALLOW_MAPPED_AS_DIRECT);
     return new_candidate(s5b, BS_CANDIDATE_DIRECT, 1);
 }
 
@@ -66,7 +68,7 @@ bs_s5b_add_mapped(BsS5b *s5b)
     }
     g_ptr_array_add(added, candidate);
     if (bs_port_mapping_is_public(mapped))
-        g_ptr_array_add(added, twin_for_conversations(s5b));
+        g_ptr_array_add(added, twin_called_direct(s5b));
     for (guint i = 0; i < added->len; i++) {
         g_ptr_array_add(s5b->own_candidates, g_ptr_array_index(added, i));
         bs_places_log_offer(&s5b->context, g_ptr_array_index(added, i));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "stanza/allowances.h"
 #include "timer.h"
 #include "transport/s5b_internal.h"
 #include "transport/s5b_xml.h"
@@ -67,11 +68,21 @@ send_report(BsS5b *s5b, BsS5bKind kind, const char *cid)
     s5b->events->send_info(bs_s5b_build_report(s5b->sid, kind, cid), s5b->data);
 }
 
+/* Psi, which is known by candidates without a jid, does not read it otherwise. */
+static gboolean
+wants_proxys_cid(const BsS5b *s5b)
+{
+    for (guint i = 0; i < s5b->peer_candidates->len; i++)
+        if (((const BsCandidate *)g_ptr_array_index(s5b->peer_candidates, i))->jid == NULL)
+            return bs_allow(BS_ALLOW_PROXY_ERROR_WITH_CID);
+    return FALSE;
+}
+
 /* XEP-0260, 2.4: whoever finds that the proxy does not work says so, and both go on to another transport. */
 static void
-fail_with_proxy_error(BsS5b *s5b, const char *why)
+fail_with_proxy_error(BsS5b *s5b, const BsCandidate *proxy, const char *why)
 {
-    send_report(s5b, BS_S5B_PROXY_ERROR, NULL);
+    send_report(s5b, BS_S5B_PROXY_ERROR, wants_proxys_cid(s5b) ? proxy->cid : NULL);
     bs_s5b_race_fail(s5b, why);
 }
 
@@ -96,7 +107,7 @@ activation_done(BsActivation *activation, int fd, const char *reason, gpointer d
         succeed(s5b, fd, FALSE);
     } else {
         bs_proxies_set_aside(s5b->context.proxies, s5b->their_choice->jid, reason);
-        fail_with_proxy_error(s5b, "our proxy does not work");
+        fail_with_proxy_error(s5b, s5b->their_choice, "our proxy does not work");
     }
     bs_activation_free(activation);
 }
@@ -137,7 +148,7 @@ activated_missing(gpointer data)
     BsS5b *s5b = data;
 
     s5b->step_timer = 0;
-    fail_with_proxy_error(s5b, "the peer did not activate its proxy in time");
+    fail_with_proxy_error(s5b, s5b->our_choice, "the peer did not activate its proxy in time");
     return FALSE;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 
 static const struct {
@@ -15,6 +16,9 @@ static const struct {
     {BS_S5B_ACTIVATED, "activated", TRUE},
     {BS_S5B_PROXY_ERROR, "proxy-error", FALSE},
 };
+
+/* Smack's name for <activated/>. */
+#define CANDIDATE_ACTIVATED "candidate-activated"
 
 void
 bs_s5b_message_free(BsS5bMessage *message)
@@ -34,7 +38,7 @@ is_usable(const char *text)
     return text != NULL && *text != '\0' && strlen(text) <= BS_S5B_TEXT_MAX;
 }
 
-/* Psi leaves out the type of its direct candidates, as the schema allows (XEP-0260, 9). */
+/* The schema allows that it is left out, and Psi does so (XEP-0260, 9). */
 static gboolean
 parse_type(const char *text, BsCandidateType *type)
 {
@@ -53,12 +57,11 @@ bs_s5b_parse_port(const char *text, guint16 *port)
     return TRUE;
 }
 
-/* Psi gives no jid for its own addresses, although the schema wants one; only a proxy cannot do without it.
- */
+/* A proxy cannot be used without it. */
 static gboolean
 jid_suffices(const char *jid, BsCandidateType type)
 {
-    return jid != NULL || type != BS_CANDIDATE_PROXY;
+    return jid != NULL || (type != BS_CANDIDATE_PROXY && bs_allow(BS_ALLOW_CANDIDATE_WITHOUT_JID));
 }
 
 static BsCandidate *
@@ -98,11 +101,24 @@ parse_candidates(BsS5bMessage *message, const xmlnode *transport)
         g_ptr_array_set_size(message->candidates, BS_CANDIDATES_MAX);
 }
 
+static const xmlnode *
+find_report(const xmlnode *transport, gsize kind)
+{
+    const xmlnode *node = bs_xml_child(transport, reports[kind].element, BS_NS_S5B);
+
+    if (node == NULL && reports[kind].kind == BS_S5B_ACTIVATED) {
+        node = bs_xml_child(transport, CANDIDATE_ACTIVATED, BS_NS_S5B);
+        if (node != NULL)
+            bs_allow(BS_ALLOW_CANDIDATE_ACTIVATED);
+    }
+    return node;
+}
+
 static gboolean
 parse_report(BsS5bMessage *message, const xmlnode *transport)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(reports); i++) {
-        const xmlnode *node = bs_xml_child(transport, reports[i].element, BS_NS_S5B);
+        const xmlnode *node = find_report(transport, i);
         const char *cid;
 
         if (node == NULL)

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "socks5/ip_address.h"
 #include "socks5/negotiation.h"
+#include "stanza/allowances.h"
 #include "stanza/jid.h"
 #include "timer.h"
 #include "transport/si_bytestreams_internal.h"
@@ -78,14 +79,14 @@ bs_si_is_in_room(const BsSiBytestreams *si)
     return !bs_jid_same_bare(si->context.own_jid, bs_iq_link_own_jid(si->context.link));
 }
 
-/* libpurple does not say what its streamhosts are to be asked for, but gives them its real JID. */
+/* Somebody who does not say what its streamhosts are to be asked for, but gives them its real JID. */
 static char *
 guess_dstaddr(const BsSiBytestreams *si)
 {
     for (guint i = 0; bs_si_is_in_room(si) && i < si->peer_hosts->len; i++) {
         const BsCandidate *host = g_ptr_array_index(si->peer_hosts, i);
 
-        if (host->type == BS_CANDIDATE_DIRECT)
+        if (host->type == BS_CANDIDATE_DIRECT && bs_allow(BS_ALLOW_SI_REAL_JID))
             return bs_dst_addr(si->sid, host->jid, si->context.own_jid);
     }
     return NULL;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 #include "transport/s5b_xml.h"
 #include "transport/si_bytestreams.h"
@@ -52,9 +53,9 @@ parse_dstaddr(const char *text)
     return g_strdup(text);
 }
 
-/* Psi marks proxies. With others it is the JID that tells: a client's has a node, a service's has none; the
- * peer's own JID itself says little, as in a room the one that we know is not the one that it calls itself.
- */
+/* XEP-0065 does not say which is which, so it is the JID that tells: a client's has a node, a service's has
+ * none; the peer's own JID itself says little, as in a room the one that we know is not the one that it calls
+ * itself. */
 static BsCandidateType
 type_of(const xmlnode *node, const char *jid)
 {
@@ -62,9 +63,9 @@ type_of(const xmlnode *node, const char *jid)
     const char *slash = strchr(jid, '/');
     gboolean has_node = at != NULL && (slash == NULL || at < slash);
 
-    if (bs_xml_child(node, "proxy", BS_NS_FAST) != NULL || !has_node)
+    if (bs_xml_child(node, "proxy", BS_NS_FAST) != NULL && bs_allow(BS_ALLOW_SI_PROXY_MARKED))
         return BS_CANDIDATE_PROXY;
-    return BS_CANDIDATE_DIRECT;
+    return has_node ? BS_CANDIDATE_DIRECT : BS_CANDIDATE_PROXY;
 }
 
 /* libpurple also writes hosts without address and port, to be found by zeroconf: nobody else can use them. */

@@ -159,6 +159,7 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
     (void)transfer;
     side->ended++;
     side->reason = end->reason;
+    side->in_band_is_left = end->in_band_is_left;
     side->transfer = NULL;
     if (side->on_ended != NULL)
         side->on_ended(side);
@@ -354,6 +355,13 @@ pair_offer_as(Side *from, const BsFileOffer *offer, guint64 available)
 {
     from->transfer = bs_transfer_offer(from->endpoint, from->peer->jid, offer, source_new(available),
                                        &transfer_events, from);
+}
+
+void
+pair_offer_in(Side *from, const BsJingleManner *manner, const BsFileOffer *offer, guint64 available)
+{
+    from->transfer = bs_transfer_offer_in(from->endpoint, from->peer->jid, manner, offer,
+                                          source_new(available), &transfer_events, from);
 }
 
 void

@@ -47,6 +47,7 @@ struct _Side {
     guint ended;
     BsRoute route;
     BsEndReason reason;
+    gboolean in_band_is_left;
     guint64 moved;
     void (*on_progress)(Side *side); /* may be NULL */
     void (*on_ended)(Side *side);    /* likewise */
@@ -81,6 +82,9 @@ void pair_offer(Side *from, const char *name, guint64 length);
 
 /* The same with a promise or hash of the test's own; `available`: how many bytes the source really has. */
 void pair_offer_as(Side *from, const BsFileOffer *offer, guint64 available);
+
+/* The same in another manner than the usual one. */
+void pair_offer_in(Side *from, const BsJingleManner *manner, const BsFileOffer *offer, guint64 available);
 
 /* As pair_offer(), by stream initiation. */
 void pair_offer_by_si(Side *from, const char *name, guint64 length);

@@ -9,6 +9,9 @@
  * caller's. */
 guint8 script_dial(const char *dst_addr, int *fd);
 
+/* The same with any port. */
+guint8 script_dial_at(const char *host, guint16 port, const char *dst_addr, int *fd);
+
 /* Write and read all, while the other side of the connection runs in the same loop. */
 void script_send_bytes(int fd, const void *bytes, gsize length);
 void script_receive_bytes(int fd, guint8 *buffer, gsize length);

@@ -3,7 +3,7 @@
 #ifndef BS_TEST_SI_PEERS_H
 #define BS_TEST_SI_PEERS_H
 
-#include "pair.h"
+#include "script_peer.h"
 
 /* How many bytes the peer's file has, and ours. */
 #define SI_FILE_LENGTH 20000
@@ -38,35 +38,17 @@ typedef struct {
 #define SI_CLIENT_COUNT 6
 extern const SiClient si_clients[SI_CLIENT_COUNT];
 
-/* A client in the course of one transfer. Each wait of its functions ends the test if nothing comes. */
+/* A client in the course of one transfer. */
 typedef struct {
+    ScriptPeer script;
     const SiClient *client;
-    Pair *pair;
-    GHashTable *taken; /* of the inbox: xmlnode */
-    char *sid;         /* the stream's */
-    gboolean offers;   /* the file is the peer's */
-    gboolean lies;     /* about the hash */
-    gboolean empty;    /* the peer's file has no bytes */
-    guint seq;         /* of the next block in-band */
-    int listening;     /* -1: not; otherwise at ... */
-    char *address;
-    guint16 port;
-    int fd; /* the connection, -1: none yet */
+    gboolean offers; /* the file is the peer's */
+    gboolean lies;   /* about the hash */
+    gboolean empty;  /* the peer's file has no bytes */
 } SiPeer;
 
 SiPeer *si_peer_new(Pair *pair, const SiClient *client);
 void si_peer_free(SiPeer *peer);
-
-/* The first stanza in the inbox that was not taken yet, of this type and, unless that is NULL, with a child
- * of that name; after waiting for it. The inbox owns it. */
-const xmlnode *si_peer_take(SiPeer *peer, const char *type, const char *element);
-
-/* How many requests have come that were not taken. */
-guint si_peer_not_taken(const SiPeer *peer);
-
-/* Sends a request, and an answer to one. */
-void si_peer_ask(SiPeer *peer, const char *payload);
-void si_peer_answer(SiPeer *peer, const xmlnode *request, const char *type, const char *payload);
 
 /* Offers its file with these methods: bit set of 1 << BsSiMethod. */
 void si_peer_offer(SiPeer *peer, guint methods);
@@ -94,30 +76,11 @@ void si_peer_let_in(SiPeer *peer);
 void si_peer_hear_request(SiPeer *peer);
 void si_peer_grant_request(SiPeer *peer);
 
-/* Waits until somebody has connected, and does nothing more. */
-void si_peer_accept_connection(SiPeer *peer);
-
 /* Dials one of our streamhosts in `request` and says so; or says that it could reach none. */
 void si_peer_dial(SiPeer *peer, const xmlnode *request);
 void si_peer_say_no_way(SiPeer *peer, const xmlnode *request);
 
 /* `stanza` says that the streamhost of `jid` is used. */
 void si_check_used(const xmlnode *stanza, const char *jid);
-
-/* `length` bytes of the test file from `offset` on, over the connection. */
-void si_peer_send_bytes(SiPeer *peer, guint64 offset, guint64 length);
-void si_peer_receive_bytes(SiPeer *peer, guint64 offset, guint64 length);
-
-/* Waits until the other side has ended the connection. */
-void si_peer_wait_for_end(SiPeer *peer);
-
-/* The in-band stream, as its sender: opens it, sends `length` bytes from `offset` on, closes it; and as the
- * receiver of ours. */
-void si_peer_open(SiPeer *peer);
-void si_peer_send_blocks(SiPeer *peer, guint64 offset, guint64 length);
-void si_peer_close(SiPeer *peer);
-void si_peer_take_open(SiPeer *peer);
-void si_peer_take_blocks(SiPeer *peer, guint64 offset, guint64 length);
-void si_peer_take_close(SiPeer *peer);
 
 #endif

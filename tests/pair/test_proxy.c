@@ -1,13 +1,12 @@
 /* Files over proxies: two endpoints that cannot reach each other, and proxies that serve them or do not.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
-#include <eventloop.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pair.h"
-#include "proxy_service.h"
 #include "purple_env.h"
+#include "services.h"
 #include "socks5/listener.h"
 #include "stanza/xml.h"
 #include "transfer/jingle_xml.h"
@@ -16,17 +15,8 @@
 #define SIZE 3000001
 #define HANG_SECONDS 60
 
-/* An answer of a service on its way. */
-typedef struct {
-    Side *to;
-    xmlnode *stanza;
-    guint timer;
-} Answer;
-
 static Pair *pair;
-static GPtrArray *answers;
-static ProxyService *services[2]; /* of one.test and of two.test */
-static const char *listed[2];     /* the JID of the proxy that each server names */
+static Services *services;
 
 /* What the filter has seen. */
 static guint offered;   /* proxies, in both descriptions */
@@ -38,64 +28,6 @@ static guint directs[2]; /* direct candidates that each side told */
 static gboolean with_direct; /* the direct candidates arrive as well */
 static gboolean with_cid;    /* proxy-error gets one, as Psi sends it */
 static gboolean errors_are_late;
-
-static void
-answer_free(gpointer data)
-{
-    Answer *answer = data;
-
-    if (answer->timer != 0)
-        purple_timeout_remove(answer->timer);
-    xmlnode_free(answer->stanza);
-    g_free(answer);
-}
-
-static gboolean
-deliver_answer(gpointer data)
-{
-    Answer *answer = data;
-
-    answer->timer = 0;
-    ck_assert(bs_endpoint_receive(answer->to->endpoint, answer->stanza));
-    g_ptr_array_remove(answers, answer);
-    return FALSE;
-}
-
-static void
-answer_with(Side *to, xmlnode *stanza)
-{
-    Answer *answer = g_new0(Answer, 1);
-
-    answer->to = to;
-    answer->stanza = stanza;
-    answer->timer = purple_timeout_add(0, deliver_answer, answer);
-    g_ptr_array_add(answers, answer);
-}
-
-/* TRUE if the stanza is for a server or a proxy. */
-static gboolean
-is_for_a_service(Side *from, xmlnode *stanza)
-{
-    static const char *const domains[] = {"one.test", "two.test"};
-    const char *to = xmlnode_get_attrib(stanza, "to");
-
-    for (guint i = 0; i < G_N_ELEMENTS(services); i++) {
-        const char *const jids[] = {listed[i], NULL};
-
-        if (g_strcmp0(to, domains[i]) == 0) {
-            answer_with(from, proxy_service_items(domains[i], jids, stanza));
-            return TRUE;
-        }
-        if (g_strcmp0(to, services[i]->jid) == 0) {
-            xmlnode *answer = proxy_service_answer(services[i], stanza);
-
-            if (answer != NULL)
-                answer_with(from, answer);
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
 
 static void
 look_at_candidates(const xmlnode *transport, guint *direct)
@@ -124,7 +56,7 @@ filter(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
 
     (void)the_pair;
     (void)number;
-    if (is_for_a_service(from, stanza))
+    if (services_take(services, from, stanza))
         return FATE_IS_LOST;
     if (transport == NULL)
         return FATE_ARRIVES;
@@ -148,11 +80,7 @@ setup(void)
     bs_test_hurry(1);
     pair = pair_new();
     pair->filter = filter;
-    answers = g_ptr_array_new_with_free_func(answer_free);
-    services[0] = proxy_service_new("proxy.one.test");
-    services[1] = proxy_service_new("proxy.two.test");
-    listed[0] = services[0]->jid;
-    listed[1] = services[1]->jid;
+    services = services_new();
     offered = activated = proxy_errors = 0;
     directs[0] = directs[1] = 0;
     with_direct = with_cid = errors_are_late = FALSE;
@@ -162,29 +90,8 @@ static void
 teardown(void)
 {
     pair_free(pair);
-    g_ptr_array_unref(answers);
-    proxy_service_free(services[0]);
-    proxy_service_free(services[1]);
+    services_free(services);
     ck_assert_uint_eq(bs_listener_port(), 0);
-}
-
-static guint
-count_working(const Side *side)
-{
-    g_autoptr(GPtrArray) candidates = bs_proxies_gather(side->proxies, TRUE);
-
-    return candidates->len;
-}
-
-/* The side has proxies from now on, once `count` of them have been found to work. */
-static void
-give_proxies(Side *side, guint count)
-{
-    side->proxies = bs_proxies_new(side->link, NULL);
-    bs_endpoint_set_proxies(side->endpoint, side->proxies);
-    for (guint i = 0; i < HANG_SECONDS * 100 && count_working(side) < count; i++)
-        bs_test_run_for(10);
-    ck_assert_uint_eq(count_working(side), count);
 }
 
 static void
@@ -223,10 +130,10 @@ START_TEST(over_the_initiators_proxy)
 {
     Side *from = sender(_i);
 
-    give_proxies(from, 1);
+    services_give_proxies(from, 1);
     pair_offer(from, "file", SIZE);
     check_delivered(from, from->peer);
-    check_route(services[_i]);
+    check_route(services->proxies[_i]);
 }
 END_TEST
 
@@ -234,47 +141,47 @@ START_TEST(over_the_responders_proxy)
 {
     Side *from = sender(_i);
 
-    give_proxies(from->peer, 1);
+    services_give_proxies(from->peer, 1);
     pair_offer(from, "file", SIZE);
     check_delivered(from, from->peer);
-    check_route(services[1 - _i]);
+    check_route(services->proxies[1 - _i]);
 }
 END_TEST
 
 START_TEST(both_offer_a_proxy)
 {
-    give_proxies(&pair->a, 1);
-    give_proxies(&pair->b, 1);
+    services_give_proxies(&pair->a, 1);
+    services_give_proxies(&pair->b, 1);
     pair_offer(sender(_i), "file", SIZE);
     check_delivered(sender(_i), sender(_i)->peer);
     ck_assert_uint_eq(offered, 2);
-    check_route(services[0]->activations > 0 ? services[0] : services[1]);
-    ck_assert_uint_eq(services[0]->activations + services[1]->activations, 1);
+    check_route(services->proxies[0]->activations > 0 ? services->proxies[0] : services->proxies[1]);
+    ck_assert_uint_eq(services->proxies[0]->activations + services->proxies[1]->activations, 1);
 }
 END_TEST
 
 /* XEP-0260, 2.2: the responder does not offer what the initiator did. */
 START_TEST(both_have_the_same_proxy)
 {
-    listed[1] = listed[0];
-    give_proxies(&pair->a, 1);
-    give_proxies(&pair->b, 1);
+    services->listed[1] = services->listed[0];
+    services_give_proxies(&pair->a, 1);
+    services_give_proxies(&pair->b, 1);
     pair_offer(sender(_i), "file", SIZE);
     check_delivered(sender(_i), sender(_i)->peer);
     ck_assert_uint_eq(offered, 1);
-    check_route(services[0]);
+    check_route(services->proxies[0]);
 }
 END_TEST
 
 START_TEST(a_direct_connection_is_better)
 {
     with_direct = TRUE;
-    give_proxies(&pair->a, 1);
-    give_proxies(&pair->b, 1);
+    services_give_proxies(&pair->a, 1);
+    services_give_proxies(&pair->b, 1);
     pair_offer(sender(_i), "file", SIZE);
     check_delivered(sender(_i), sender(_i)->peer);
     ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_DIRECT);
-    ck_assert_uint_eq(services[0]->activations + services[1]->activations, 0);
+    ck_assert_uint_eq(services->proxies[0]->activations + services->proxies[1]->activations, 0);
 }
 END_TEST
 
@@ -284,10 +191,10 @@ START_TEST(activated_overtakes_the_report)
     Side *from = sender(_i);
 
     errors_are_late = TRUE;
-    give_proxies(from, 1);
+    services_give_proxies(from, 1);
     pair_offer(from, "file", SIZE);
     check_delivered(from, from->peer);
-    check_route(services[_i]);
+    check_route(services->proxies[_i]);
 }
 END_TEST
 
@@ -307,10 +214,10 @@ START_TEST(a_hidden_side_uses_its_proxy)
 
     with_direct = TRUE;
     bs_endpoint_set_disclosure(hidden->endpoint, tells_nobody);
-    give_proxies(hidden, 1);
+    services_give_proxies(hidden, 1);
     pair_offer(from, "file", SIZE);
     check_delivered(from, from->peer);
-    check_route(services[_i / 2]);
+    check_route(services->proxies[_i / 2]);
     ck_assert_uint_eq(directs[_i / 2], 0);
     ck_assert_uint_gt(directs[1 - _i / 2], 0);
 }
@@ -320,14 +227,14 @@ END_TEST
 START_TEST(two_hidden_sides_meet_at_the_same_proxy)
 {
     with_direct = TRUE;
-    listed[1] = listed[0];
+    services->listed[1] = services->listed[0];
     bs_endpoint_set_disclosure(pair->a.endpoint, tells_nobody);
     bs_endpoint_set_disclosure(pair->b.endpoint, tells_nobody);
-    give_proxies(&pair->a, 1);
-    give_proxies(&pair->b, 1);
+    services_give_proxies(&pair->a, 1);
+    services_give_proxies(&pair->b, 1);
     pair_offer(sender(_i), "file", SIZE);
     check_delivered(sender(_i), sender(_i)->peer);
-    check_route(services[0]);
+    check_route(services->proxies[0]);
     ck_assert_uint_eq(directs[0] + directs[1], 0);
 }
 END_TEST
@@ -338,16 +245,16 @@ START_TEST(two_hidden_sides_do_not_trust_each_others_proxy)
     with_direct = TRUE;
     bs_endpoint_set_disclosure(pair->a.endpoint, tells_nobody);
     bs_endpoint_set_disclosure(pair->b.endpoint, tells_nobody);
-    give_proxies(&pair->a, 1);
-    give_proxies(&pair->b, 1);
+    services_give_proxies(&pair->a, 1);
+    services_give_proxies(&pair->b, 1);
     pair_offer(sender(_i), "file", SIZE);
     check_delivered(sender(_i), sender(_i)->peer);
     ck_assert(pair->a.route.in_band && pair->b.route.in_band);
     ck_assert_uint_eq(offered, 2);
     ck_assert_uint_eq(directs[0] + directs[1], 0);
     /* Each by its own side, to try it. */
-    ck_assert_uint_eq(services[0]->connections, 1);
-    ck_assert_uint_eq(services[1]->connections, 1);
+    ck_assert_uint_eq(services->proxies[0]->connections, 1);
+    ck_assert_uint_eq(services->proxies[1]->connections, 1);
 }
 END_TEST
 
@@ -367,8 +274,8 @@ check_not_over_a_proxy(void)
 static void
 offer_over(guint i, ProxyManner manner)
 {
-    give_proxies(sender((int)i), 1);
-    services[i]->manner = manner;
+    services_give_proxies(sender((int)i), 1);
+    services->proxies[i]->manner = manner;
     pair_offer(&pair->a, "file", SIZE);
     check_not_over_a_proxy();
     ck_assert_uint_eq(offered, 1);
@@ -378,9 +285,9 @@ START_TEST(activation_is_refused)
 {
     with_cid = _i >= 2;
     offer_over((guint)_i % 2, PROXY_REFUSES_ACTIVATION);
-    ck_assert_uint_eq(services[_i % 2]->activations, 1);
+    ck_assert_uint_eq(services->proxies[_i % 2]->activations, 1);
     ck_assert_uint_eq(proxy_errors, 1);
-    ck_assert_uint_eq(count_working(sender(_i % 2)), 0);
+    ck_assert_uint_eq(services_count_working(sender(_i % 2)), 0);
 }
 END_TEST
 
@@ -388,9 +295,9 @@ START_TEST(activation_is_not_answered)
 {
     bs_test_hurry(4);
     offer_over((guint)_i, PROXY_IGNORES_ACTIVATION);
-    ck_assert_uint_eq(services[_i]->activations, 1);
+    ck_assert_uint_eq(services->proxies[_i]->activations, 1);
     ck_assert_uint_ge(proxy_errors, 1);
-    ck_assert_uint_eq(count_working(sender(_i)), 0);
+    ck_assert_uint_eq(services_count_working(sender(_i)), 0);
 }
 END_TEST
 
@@ -398,15 +305,15 @@ START_TEST(falls_silent_after_it_was_found)
 {
     bs_test_hurry(4);
     offer_over((guint)_i, PROXY_SAYS_NOTHING);
-    ck_assert_uint_eq(services[_i]->activations, 0);
-    ck_assert_uint_gt(services[_i]->connections, 1);
+    ck_assert_uint_eq(services->proxies[_i]->activations, 0);
+    ck_assert_uint_gt(services->proxies[_i]->connections, 1);
 }
 END_TEST
 
 START_TEST(dies_after_it_was_found)
 {
-    give_proxies(sender(_i), 1);
-    proxy_service_kill(services[_i]);
+    services_give_proxies(sender(_i), 1);
+    proxy_service_kill(services->proxies[_i]);
     pair_offer(&pair->a, "file", SIZE);
     check_not_over_a_proxy();
     ck_assert_uint_eq(offered, 1);
@@ -428,13 +335,13 @@ becomes_silent(gpointer data)
 START_TEST(falls_silent_after_the_peer_reached_it)
 {
     bs_test_hurry(4);
-    give_proxies(sender(_i), 1);
-    g_timeout_add(0, becomes_silent, services[_i]);
+    services_give_proxies(sender(_i), 1);
+    g_timeout_add(0, becomes_silent, services->proxies[_i]);
     pair_offer(&pair->a, "file", SIZE);
     check_not_over_a_proxy();
     ck_assert_uint_eq(proxy_errors, 1);
-    ck_assert_uint_eq(services[_i]->activations, 0);
-    ck_assert_uint_eq(count_working(sender(_i)), 0);
+    ck_assert_uint_eq(services->proxies[_i]->activations, 0);
+    ck_assert_uint_eq(services_count_working(sender(_i)), 0);
 }
 END_TEST
 
@@ -455,8 +362,8 @@ START_TEST(the_peer_never_activates)
 {
     bs_test_hurry(4);
     pair->filter = loses_activation_news;
-    give_proxies(&pair->a, 1);
-    services[0]->manner = PROXY_REFUSES_ACTIVATION;
+    services_give_proxies(&pair->a, 1);
+    services->proxies[0]->manner = PROXY_REFUSES_ACTIVATION;
     pair_offer(&pair->a, "file", SIZE);
     check_not_over_a_proxy();
 }
@@ -465,9 +372,9 @@ END_TEST
 START_TEST(a_dead_proxy_is_not_offered)
 {
     with_direct = TRUE;
-    proxy_service_kill(services[_i]);
-    give_proxies(sender(_i), 0);
-    for (guint i = 0; i < HANG_SECONDS * 100 && services[_i]->address_asked == 0; i++)
+    proxy_service_kill(services->proxies[_i]);
+    services_give_proxies(sender(_i), 0);
+    for (guint i = 0; i < HANG_SECONDS * 100 && services->proxies[_i]->address_asked == 0; i++)
         bs_test_run_for(10);
     bs_test_run_for(200);
     pair_offer(&pair->a, "file", SIZE);
@@ -493,12 +400,12 @@ go_when_asked_to_activate(gpointer data)
 START_TEST(cancelled_during_the_activation)
 {
     who_goes = sender(_i);
-    give_proxies(&pair->a, 1);
-    services[0]->manner = PROXY_IGNORES_ACTIVATION;
-    g_timeout_add(1, go_when_asked_to_activate, services[0]);
+    services_give_proxies(&pair->a, 1);
+    services->proxies[0]->manner = PROXY_IGNORES_ACTIVATION;
+    g_timeout_add(1, go_when_asked_to_activate, services->proxies[0]);
     pair_offer(&pair->a, "file", SIZE);
     ck_assert(pair_settle(pair));
-    ck_assert_uint_eq(services[0]->activations, 1);
+    ck_assert_uint_eq(services->proxies[0]->activations, 1);
     ck_assert_int_eq(who_goes->peer->reason, BS_END_CANCELLED);
 }
 END_TEST

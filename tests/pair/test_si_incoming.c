@@ -51,7 +51,7 @@ static void
 refuse_alices_hosts(void)
 {
     if (peer->client->fast)
-        si_peer_say_no_way(peer, si_peer_take(peer, "set", "query"));
+        si_peer_say_no_way(peer, script_take(&peer->script, "set", "query"));
 }
 
 /* Alice is connected to the peer's machine, and knows that it is this connection. */
@@ -60,10 +60,10 @@ connect_to_peer(SiHosts hosts)
 {
     si_peer_tell_hosts(peer, hosts);
     si_peer_let_in(peer);
-    si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+    si_check_used(script_take(&peer->script, "result", "query"), pair->b.jid);
     refuse_alices_hosts();
     if (peer->client->fast)
-        script_send_bytes(peer->fd, "\r", 1);
+        script_send_bytes(peer->script.fd, "\r", 1);
 }
 
 static void
@@ -73,7 +73,7 @@ check_end(BsEndReason reason)
     ck_assert_uint_eq(pair->a.ended, 1);
     ck_assert_int_eq(pair->a.reason, reason);
     ck_assert(pair->a.named != pair->a.discarded);
-    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+    ck_assert_uint_eq(script_not_taken(&peer->script), 0);
 }
 
 static void
@@ -95,9 +95,9 @@ check_lost(BsEndReason reason)
 static void
 send_all_in_band(void)
 {
-    si_peer_open(peer);
-    si_peer_send_blocks(peer, 0, SI_FILE_LENGTH);
-    si_peer_close(peer);
+    script_open(&peer->script, peer->client->open);
+    script_send_blocks(&peer->script, 0, SI_FILE_LENGTH);
+    script_close(&peer->script);
     check_arrived(TRUE);
 }
 
@@ -105,9 +105,9 @@ START_TEST(directly)
 {
     begin(_i, BOTH);
     connect_to_peer(SI_HOST_LIVE);
-    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH);
     check_arrived(FALSE);
-    si_peer_wait_for_end(peer);
+    script_wait_for_end(&peer->script);
 }
 END_TEST
 
@@ -115,8 +115,8 @@ START_TEST(directly_past_a_dead_streamhost)
 {
     begin(_i, BOTH);
     connect_to_peer(SI_HOST_DEAD_THEN_LIVE);
-    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
-    shutdown(peer->fd, SHUT_WR);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH);
+    shutdown(peer->script.fd, SHUT_WR);
     check_arrived(FALSE);
 }
 END_TEST
@@ -126,14 +126,14 @@ START_TEST(over_our_streamhost_in_the_fast_mode)
     begin(_i, BOTH);
     si_peer_tell_hosts(peer, SI_HOST_DEAD);
     if (peer->client->fast) {
-        si_peer_dial(peer, si_peer_take(peer, "set", "query"));
-        si_peer_take(peer, "error", NULL);
-        script_send_bytes(peer->fd, "\r", 1);
-        si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+        si_peer_dial(peer, script_take(&peer->script, "set", "query"));
+        script_take(&peer->script, "error", NULL);
+        script_send_bytes(peer->script.fd, "\r", 1);
+        script_send_file(&peer->script, 0, SI_FILE_LENGTH);
         check_arrived(FALSE);
     } else {
-        si_peer_take(peer, "error", NULL);
-        ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+        script_take(&peer->script, "error", NULL);
+        ck_assert_uint_eq(script_not_taken(&peer->script), 0);
         ck_assert_uint_eq(bs_listener_port(), 0);
     }
 }
@@ -152,7 +152,7 @@ begin_in_vain(int number)
 static void
 go_on_without_socks5(void)
 {
-    si_peer_take(peer, "error", NULL);
+    script_take(&peer->script, "error", NULL);
     refuse_alices_hosts();
     if (peer->client->falls_back)
         send_all_in_band();
@@ -172,8 +172,8 @@ START_TEST(in_band_when_socks5_refuses)
 {
     begin_in_vain(_i);
     si_peer_tell_hosts(peer, SI_HOST_LIVE);
-    si_peer_accept_connection(peer);
-    script_send_bytes(peer->fd, "\x05\xff", 2);
+    script_accept(&peer->script);
+    script_send_bytes(peer->script.fd, "\x05\xff", 2);
     go_on_without_socks5();
 }
 END_TEST
@@ -182,7 +182,7 @@ START_TEST(in_band_when_the_streamhost_is_silent)
 {
     begin_in_vain(_i);
     si_peer_tell_hosts(peer, SI_HOST_LIVE);
-    si_peer_accept_connection(peer);
+    script_accept(&peer->script);
     go_on_without_socks5();
 }
 END_TEST
@@ -210,7 +210,7 @@ START_TEST(a_wrong_hash_is_noticed)
     si_peer_offer(peer, BOTH);
     si_peer_take_agreement(peer);
     connect_to_peer(SI_HOST_LIVE);
-    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH);
     if (peer->client->hashes)
         check_lost(BS_END_DAMAGED);
     else
@@ -243,7 +243,7 @@ START_TEST(a_file_without_bytes)
     if (!begin_without_bytes(_i, BOTH))
         return;
     connect_to_peer(SI_HOST_LIVE);
-    shutdown(peer->fd, SHUT_WR);
+    shutdown(peer->script.fd, SHUT_WR);
     check_empty(FALSE);
 }
 END_TEST
@@ -252,8 +252,8 @@ START_TEST(a_file_without_bytes_in_band)
 {
     if (!begin_without_bytes(_i, ONLY_IN_BAND))
         return;
-    si_peer_open(peer);
-    si_peer_close(peer);
+    script_open(&peer->script, peer->client->open);
+    script_close(&peer->script);
     check_empty(TRUE);
 }
 END_TEST
@@ -262,8 +262,8 @@ START_TEST(a_truncated_stream_is_noticed)
 {
     begin(_i, BOTH);
     connect_to_peer(SI_HOST_LIVE);
-    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH - 1);
-    shutdown(peer->fd, SHUT_RDWR);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH - 1);
+    shutdown(peer->script.fd, SHUT_RDWR);
     check_lost(BS_END_CONNECTION_LOST);
 }
 END_TEST
@@ -271,9 +271,9 @@ END_TEST
 START_TEST(a_truncated_in_band_stream_is_noticed)
 {
     begin(_i, ONLY_IN_BAND);
-    si_peer_open(peer);
-    si_peer_send_blocks(peer, 0, SI_FILE_LENGTH - 1);
-    si_peer_close(peer);
+    script_open(&peer->script, peer->client->open);
+    script_send_blocks(&peer->script, 0, SI_FILE_LENGTH - 1);
+    script_close(&peer->script);
     check_lost(BS_END_CONNECTION_LOST);
 }
 END_TEST
@@ -282,7 +282,7 @@ START_TEST(too_many_bytes_are_noticed)
 {
     begin(_i, BOTH);
     connect_to_peer(SI_HOST_LIVE);
-    si_peer_send_bytes(peer, 0, SI_FILE_LENGTH + 1);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH + 1);
     check_lost(BS_END_WRONG_SIZE);
 }
 END_TEST
@@ -302,15 +302,15 @@ START_TEST(a_connection_without_bytes_is_given_up)
     si_peer_hear_request(peer);
     if (peer->client->fast) {
         si_peer_grant_request(peer);
-        si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+        si_check_used(script_take(&peer->script, "result", "query"), pair->b.jid);
         refuse_alices_hosts();
         bs_test_run_for(50);
         bs_test_hurry(1000);
-        script_send_bytes(peer->fd, "\r", 1);
+        script_send_bytes(peer->script.fd, "\r", 1);
     } else {
         bs_test_hurry(1000);
         si_peer_grant_request(peer);
-        si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+        si_check_used(script_take(&peer->script, "result", "query"), pair->b.jid);
     }
     check_lost(BS_END_CONNECTION_LOST);
 }
@@ -325,7 +325,7 @@ START_TEST(a_connection_that_is_never_chosen_is_given_up)
     bs_test_hurry(30);
     si_peer_tell_hosts(peer, SI_HOST_LIVE);
     si_peer_let_in(peer);
-    si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+    si_check_used(script_take(&peer->script, "result", "query"), pair->b.jid);
     refuse_alices_hosts();
     check_lost(BS_END_NO_ROUTE);
 }
@@ -335,7 +335,7 @@ START_TEST(an_in_band_stream_without_blocks_is_given_up)
 {
     begin(_i, ONLY_IN_BAND);
     bs_test_hurry(1000);
-    si_peer_open(peer);
+    script_open(&peer->script, peer->client->open);
     check_lost(BS_END_CONNECTION_LOST);
 }
 END_TEST
@@ -345,7 +345,7 @@ START_TEST(our_user_declines)
     pair->a.user = USER_DECLINES;
     peer = si_peer_new(pair, &si_clients[_i]);
     si_peer_offer(peer, BOTH);
-    ck_assert_ptr_nonnull(xmlnode_get_child(si_peer_take(peer, "error", "error"), "error/forbidden"));
+    ck_assert_ptr_nonnull(xmlnode_get_child(script_take(&peer->script, "error", "error"), "error/forbidden"));
     ck_assert(pair_settle(pair));
     ck_assert_uint_eq(pair->a.ended, 0);
     ck_assert_uint_eq(bs_listener_port(), 0);
@@ -362,14 +362,24 @@ cancel(void)
     ck_assert_uint_eq(pair->a.ended, 0);
 }
 
+/* As libpurple says so. */
+START_TEST(the_peers_user_cancels_with_a_close)
+{
+    begin(_i, BOTH);
+    script_close(&peer->script);
+    script_take(&peer->script, "result", NULL);
+    check_lost(BS_END_CANCELLED);
+}
+END_TEST
+
 START_TEST(our_user_cancels_before_there_is_a_connection)
 {
     begin(_i, BOTH);
     cancel();
     si_peer_tell_hosts(peer, SI_HOST_LIVE);
-    si_peer_take(peer, "error", NULL);
+    script_take(&peer->script, "error", NULL);
     ck_assert_uint_eq(pair->unclaimed, 0);
-    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+    ck_assert_uint_eq(script_not_taken(&peer->script), 0);
 }
 END_TEST
 
@@ -377,10 +387,10 @@ START_TEST(our_user_cancels_while_bytes_move)
 {
     begin(_i, BOTH);
     connect_to_peer(SI_HOST_LIVE);
-    si_peer_send_bytes(peer, 0, 1000);
+    script_send_file(&peer->script, 0, 1000);
     bs_test_run_for(50);
     cancel();
-    si_peer_wait_for_end(peer);
+    script_wait_for_end(&peer->script);
     ck_assert(pair->a.discarded);
 }
 END_TEST
@@ -388,12 +398,12 @@ END_TEST
 START_TEST(our_user_cancels_in_band)
 {
     begin(_i, ONLY_IN_BAND);
-    si_peer_open(peer);
-    si_peer_send_blocks(peer, 0, peer->client->block);
+    script_open(&peer->script, peer->client->open);
+    script_send_blocks(&peer->script, 0, peer->client->block);
     cancel();
-    si_peer_take_close(peer);
+    script_take_close(&peer->script);
     ck_assert(pair->a.discarded);
-    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+    ck_assert_uint_eq(script_not_taken(&peer->script), 0);
 }
 END_TEST
 
@@ -441,6 +451,7 @@ add_cases(Suite *suite)
     };
     const TTest *const cancelled[] = {
         our_user_declines,
+        the_peers_user_cancels_with_a_close,
         our_user_cancels_before_there_is_a_connection,
         our_user_cancels_while_bytes_move,
     };

@@ -56,7 +56,7 @@ begin(int number, guint methods)
 static const xmlnode *
 take_alices_hosts(void)
 {
-    const xmlnode *request = si_peer_take(peer, "set", "query");
+    const xmlnode *request = script_take(&peer->script, "set", "query");
 
     ck_assert_ptr_nonnull(
         bs_xml_child(xmlnode_get_child(request, "query"), "fast", "http://affinix.com/jabber/stream"));
@@ -71,7 +71,7 @@ connect_to_alice(void)
 
     if (peer->client->fast) {
         si_peer_tell_hosts(peer, SI_HOST_DEAD);
-        si_peer_take(peer, "error", NULL);
+        script_take(&peer->script, "error", NULL);
     }
     si_peer_dial(peer, request);
 }
@@ -84,7 +84,7 @@ take_choice(void)
 
     if (!peer->client->fast)
         return;
-    script_receive_bytes(peer->fd, &byte, 1);
+    script_receive_bytes(peer->script.fd, &byte, 1);
     ck_assert_uint_eq(byte, '\r');
 }
 
@@ -94,7 +94,7 @@ check_end(BsEndReason reason)
     ck_assert(pair_settle(pair));
     ck_assert_uint_eq(pair->a.ended, 1);
     ck_assert_int_eq(pair->a.reason, reason);
-    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+    ck_assert_uint_eq(script_not_taken(&peer->script), 0);
 }
 
 /* No client says whether the file is whole. */
@@ -109,16 +109,16 @@ check_sent(gboolean in_band)
 static void
 hang_up(void)
 {
-    close(peer->fd);
-    peer->fd = -1;
+    close(peer->script.fd);
+    peer->script.fd = -1;
 }
 
 /* Psi hangs up only when alice has ended her half. */
 static void
 receive_bytes(guint64 offset, guint64 length)
 {
-    si_peer_receive_bytes(peer, offset, length);
-    si_peer_wait_for_end(peer);
+    script_receive_file(&peer->script, offset, length);
+    script_wait_for_end(&peer->script);
     hang_up();
     check_sent(FALSE);
 }
@@ -126,9 +126,9 @@ receive_bytes(guint64 offset, guint64 length)
 static void
 receive_in_band(guint64 offset, guint64 length)
 {
-    si_peer_take_open(peer);
-    si_peer_take_blocks(peer, offset, length);
-    si_peer_take_close(peer);
+    script_take_open(&peer->script);
+    script_take_blocks(&peer->script, offset, length);
+    script_take_close(&peer->script);
     check_sent(TRUE);
 }
 
@@ -146,7 +146,7 @@ START_TEST(to_a_peer_that_hangs_up_first)
     begin(_i, BOTH);
     connect_to_alice();
     take_choice();
-    si_peer_receive_bytes(peer, 0, SI_FILE_LENGTH);
+    script_receive_file(&peer->script, 0, SI_FILE_LENGTH);
     hang_up();
     check_sent(FALSE);
 }
@@ -170,7 +170,7 @@ START_TEST(over_the_peers_streamhost_in_the_fast_mode)
     if (peer->client->fast) {
         si_peer_tell_hosts(peer, SI_HOST_LIVE);
         si_peer_let_in(peer);
-        si_check_used(si_peer_take(peer, "result", "query"), pair->b.jid);
+        si_check_used(script_take(&peer->script, "result", "query"), pair->b.jid);
         si_peer_say_no_way(peer, request);
         take_choice();
     } else {
@@ -207,7 +207,8 @@ go_on_without_socks5(void)
     if (peer->client->falls_back) {
         receive_in_band(0, SI_FILE_LENGTH);
     } else {
-        si_peer_answer(peer, si_peer_take(peer, "set", "open"), "error", peer->client->not_opened);
+        script_answer(&peer->script, script_take(&peer->script, "set", "open"), "error",
+                      peer->client->not_opened);
         check_end(BS_END_NO_ROUTE);
     }
 }
@@ -226,7 +227,7 @@ START_TEST(in_band_when_our_port_refuses_the_peer)
 
     begin(_i, BOTH);
     request = take_alices_hosts();
-    ck_assert_uint_ne(script_dial("0123456789012345678901234567890123456789", &peer->fd), 0);
+    ck_assert_uint_ne(script_dial("0123456789012345678901234567890123456789", &peer->script.fd), 0);
     si_peer_say_no_way(peer, request);
     go_on_without_socks5();
 }
@@ -238,9 +239,9 @@ START_TEST(in_band_when_the_peer_names_another_streamhost)
 
     begin(_i, BOTH);
     request = take_alices_hosts();
-    si_peer_answer(peer, request, "result",
-                   "<query xmlns='http://jabber.org/protocol/bytestreams'>"
-                   "<streamhost-used jid='proxy.elsewhere.test'/></query>");
+    script_answer(&peer->script, request, "result",
+                  "<query xmlns='http://jabber.org/protocol/bytestreams'>"
+                  "<streamhost-used jid='proxy.elsewhere.test'/></query>");
     go_on_without_socks5();
 }
 END_TEST
@@ -280,7 +281,7 @@ START_TEST(the_peers_user_declines)
 {
     const xmlnode *offer = offer_to(_i);
 
-    si_peer_answer(peer, offer, "error", peer->client->declined);
+    script_answer(&peer->script, offer, "error", peer->client->declined);
     check_end(BS_END_DECLINED);
 }
 END_TEST
@@ -289,7 +290,7 @@ START_TEST(an_answer_that_chooses_nothing_is_none)
 {
     const xmlnode *offer = offer_to(_i);
 
-    si_peer_answer(peer, offer, "result", "<si xmlns='http://jabber.org/protocol/si'/>");
+    script_answer(&peer->script, offer, "result", "<si xmlns='http://jabber.org/protocol/si'/>");
     check_end(BS_END_UNSUPPORTED);
 }
 END_TEST
@@ -299,7 +300,7 @@ START_TEST(a_peer_that_breaks_off_is_noticed)
     begin(_i, BOTH);
     connect_to_alice();
     take_choice();
-    si_peer_receive_bytes(peer, 0, 1000);
+    script_receive_file(&peer->script, 0, 1000);
     /* With bytes unread, the connection is reset. */
     hang_up();
     check_end(BS_END_CONNECTION_LOST);
@@ -309,9 +310,9 @@ END_TEST
 START_TEST(a_peer_that_breaks_off_in_band_is_noticed)
 {
     begin(_i, ONLY_IN_BAND);
-    si_peer_take_open(peer);
-    si_peer_answer(
-        peer, si_peer_take(peer, "set", "data"), "error",
+    script_take_open(&peer->script);
+    script_answer(
+        &peer->script, script_take(&peer->script, "set", "data"), "error",
         "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>");
     ck_assert(pair_settle(pair));
     ck_assert_int_eq(pair->a.reason, BS_END_CONNECTION_LOST);
@@ -321,9 +322,9 @@ END_TEST
 START_TEST(a_peer_that_closes_the_in_band_stream_is_noticed)
 {
     begin(_i, ONLY_IN_BAND);
-    si_peer_take_open(peer);
-    si_peer_answer(peer, si_peer_take(peer, "set", "data"), "result", "");
-    si_peer_close(peer);
+    script_take_open(&peer->script);
+    script_answer(&peer->script, script_take(&peer->script, "set", "data"), "result", "");
+    script_close(&peer->script);
     ck_assert(pair_settle(pair));
     ck_assert_int_eq(pair->a.reason, BS_END_CONNECTION_LOST);
 }
@@ -358,7 +359,7 @@ START_TEST(a_peer_that_never_opens_is_given_up)
     si_peer_accept(peer, offer, ONLY_IN_BAND, 0, 0);
     ck_assert(pair_settle(pair));
     ck_assert_int_eq(pair->a.reason, BS_END_NO_ROUTE);
-    si_peer_take(peer, "set", "open");
+    script_take(&peer->script, "set", "open");
 }
 END_TEST
 
@@ -366,10 +367,10 @@ START_TEST(a_peer_that_acknowledges_no_block_is_given_up)
 {
     begin(_i, ONLY_IN_BAND);
     bs_test_hurry(1000);
-    si_peer_take_open(peer);
+    script_take_open(&peer->script);
     ck_assert(pair_settle(pair));
     ck_assert_int_eq(pair->a.reason, BS_END_CONNECTION_LOST);
-    si_peer_take(peer, "set", "data");
+    script_take(&peer->script, "set", "data");
 }
 END_TEST
 
@@ -391,7 +392,7 @@ START_TEST(our_user_cancels_an_offer)
     cancel();
     si_peer_accept(peer, offer, BOTH, 0, 0);
     bs_test_run_for(50);
-    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+    ck_assert_uint_eq(script_not_taken(&peer->script), 0);
     ck_assert_uint_eq(bs_listener_port(), 0);
 }
 END_TEST
@@ -411,19 +412,19 @@ START_TEST(our_user_cancels_while_bytes_move)
     connect_to_alice();
     take_choice();
     cancel();
-    for (guint8 byte; recv(peer->fd, &byte, 1, 0) == 1;)
+    for (guint8 byte; recv(peer->script.fd, &byte, 1, 0) == 1;)
         continue;
-    ck_assert_uint_eq(si_peer_not_taken(peer), 0);
+    ck_assert_uint_eq(script_not_taken(&peer->script), 0);
 }
 END_TEST
 
 START_TEST(our_user_cancels_in_band)
 {
     begin(_i, ONLY_IN_BAND);
-    si_peer_take_open(peer);
-    si_peer_take(peer, "set", "data");
+    script_take_open(&peer->script);
+    script_take(&peer->script, "set", "data");
     cancel();
-    si_peer_take_close(peer);
+    script_take_close(&peer->script);
 }
 END_TEST
 

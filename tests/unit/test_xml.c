@@ -104,6 +104,9 @@ START_TEST(dates)
     ck_assert_int_eq(bs_xml_parse_date("2002-09-11T01:41:07+02:00"), 1031701267);
     ck_assert_int_eq(bs_xml_parse_date("2002-09-10T23:41:07"), 1031701267);
     ck_assert_int_eq(bs_xml_parse_date("20020910T23:41:07"), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("2002-09-11T01:41:07.118034+02:00Z"), 1031701267);
+    ck_assert_int_eq(bs_xml_parse_date("+00:00Z"), -1);
+    ck_assert_int_eq(bs_xml_parse_date("x+00:00Z"), -1);
     ck_assert_int_eq(bs_xml_parse_date("1970-01-01T00:00:00Z"), 0);
     ck_assert_int_eq(bs_xml_parse_date("1969-12-31T23:59:58Z"), -1);
     ck_assert_int_eq(bs_xml_parse_date(""), -1);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "stanza/allowances.h"
+
+#include "log.h"
+
+static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
+    [BS_ALLOW_CANDIDATE_WITHOUT_JID] =
+        {
+            .name = "BS_ALLOW_CANDIDATE_WITHOUT_JID",
+            .clients = "Psi",
+            .departure = "its own addresses among the candidates have no jid",
+            .reason = "XEP-0260, 9, wants one; only a proxy cannot be used without it",
+            .recognised = "the missing attribute",
+            .where = "transport/s5b_xml.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = "\"<candidate cid='{cid}'\" ADDRESS",
+        },
+    [BS_ALLOW_ANOTHER_STREAM_ID] =
+        {
+            .name = "BS_ALLOW_ANOTHER_STREAM_ID",
+            .clients = "Smack",
+            .departure = "its answer has a stream id of its own",
+            .reason = "XEP-0260, 2.2, wants ours; how to reach it stands in its dstaddr all the same",
+            .recognised = "another id, and a dstaddr",
+            .where = "transport/s5b.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".own_sid = TRUE",
+        },
+    [BS_ALLOW_CANDIDATE_ACTIVATED] =
+        {
+            .name = "BS_ALLOW_CANDIDATE_ACTIVATED",
+            .clients = "Smack",
+            .departure = "it says candidate-activated for activated",
+            .reason = "XEP-0260, 2.4, has another name, but nothing else can be meant",
+            .recognised = "the element's name",
+            .where = "transport/s5b_xml.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = "<candidate-activated cid='{cid}'/>",
+        },
+    [BS_ALLOW_REASON_WITH_UNDERSCORE] =
+        {
+            .name = "BS_ALLOW_REASON_WITH_UNDERSCORE",
+            .clients = "Dino",
+            .departure = "it ends sessions for failed_transport",
+            .reason = "XEP-0166, 7.4, spells reasons with hyphens",
+            .recognised = "the element's name",
+            .where = "transfer/jingle_xml.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".ends = \"failed_transport\"",
+        },
+    [BS_ALLOW_DATE_WITHOUT_ZONE] =
+        {
+            .name = "BS_ALLOW_DATE_WITHOUT_ZONE",
+            .clients = "Psi",
+            .departure = "a file's date has no zone",
+            .reason = "XEP-0082, 3.2, wants one; UTC is meant",
+            .recognised = "the missing zone",
+            .where = "stanza/xml.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = "<date>2021-03-04T05:06:07</date>",
+        },
+    [BS_ALLOW_DATE_WITH_TWO_ZONES] =
+        {
+            .name = "BS_ALLOW_DATE_WITH_TWO_ZONES",
+            .clients = "Gajim",
+            .departure = "a file's date ends in +00:00Z",
+            .reason = "XEP-0082, 3.2, has one zone; the first one counts",
+            .recognised = "the second zone",
+            .where = "stanza/xml.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = "+00:00Z</date>",
+        },
+    [BS_ALLOW_MISNAMED_MEDIA_TYPE] =
+        {
+            .name = "BS_ALLOW_MISNAMED_MEDIA_TYPE",
+            .clients = "Conversations",
+            .departure = "it calls media-type mediaType",
+            .reason = "XEP-0234, 5, has another name, but nothing else can be meant",
+            .recognised = "the element's name",
+            .where = "transfer/jingle_file.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = "<mediaType>text/plain</mediaType>",
+        },
+    [BS_ALLOW_SI_NO_SIZE_WITHOUT_BYTES] =
+        {
+            .name = "BS_ALLOW_SI_NO_SIZE_WITHOUT_BYTES",
+            .clients = "Smack, QXmpp",
+            .departure = "no size stands in the offer of a file without bytes",
+            .reason = "XEP-0096, 3, wants one; all others always write it",
+            .recognised = "the missing attribute",
+            .where = "transfer/transfer_si.c",
+            .test = "pair/si_clients.c",
+            .test_case = ".empty_size = \"\"",
+        },
+    [BS_ALLOW_SI_MEDIA_TYPE_OF_FILE] =
+        {
+            .name = "BS_ALLOW_SI_MEDIA_TYPE_OF_FILE",
+            .clients = "Gabble",
+            .departure = "the type of the file stands in <file/>",
+            .reason = "XEP-0095, 4, has it in <si/>",
+            .recognised = "the attribute's place",
+            .where = "transfer/stream_initiation.c",
+            .test = "pair/si_clients.c",
+            .test_case = "mime-type='text/plain' hash=",
+        },
+    [BS_ALLOW_SI_CLOSED_BEFORE_OPEN] =
+        {
+            .name = "BS_ALLOW_SI_CLOSED_BEFORE_OPEN",
+            .clients = "libpurple",
+            .departure = "it closes an in-band stream that was never opened",
+            .reason = "its user has cancelled, and there is no better word for it in XEP-0096",
+            .recognised = "a <close/> before the <open/>",
+            .where = "transfer/transfer_si.c",
+            .test = "pair/test_si_incoming.c",
+            .test_case = "the_peers_user_cancels_with_a_close",
+        },
+    [BS_ALLOW_SI_PROXY_MARKED] =
+        {
+            .name = "BS_ALLOW_SI_PROXY_MARKED",
+            .clients = "Psi",
+            .departure = "a streamhost that is a proxy is marked as one",
+            .reason = "XEP-0065 does not say which are; the mark is surer than the JID",
+            .recognised = "its <proxy/>",
+            .where = "transport/si_bytestreams_xml.c",
+            .test = "unit/test_si_fast.c",
+            .test_case = "<proxy xmlns='",
+        },
+    [BS_ALLOW_SI_REAL_JID] =
+        {
+            .name = "BS_ALLOW_SI_REAL_JID",
+            .clients = "libpurple",
+            .departure = "in a room it tells no dstaddr",
+            .reason = "XEP-0065, 7, wants it; its streamhosts have its real JID, of which it can be made",
+            .recognised = "the missing attribute",
+            .where = "transport/si_bytestreams.c",
+            .test = "unit/test_si_bytestreams.c",
+            .test_case = "an_occupant_that_does_not_say_what_to_ask_for",
+        },
+    [BS_ALLOW_EITHER_ORDER] =
+        {
+            .name = "BS_ALLOW_EITHER_ORDER",
+            .clients = "Psi, Gajim; all others",
+            .departure = "DST.ADDR of a responder's own address begins with either JID",
+            .reason = "XEP-0260 says nothing of it: for Psi and Gajim the initiator comes first, for Dino, "
+                      "Conversations, Swift and Smack whoever offers the address",
+            .recognised = "nothing: both orders are let in, and both are tried",
+            .where = "transport/places.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".order = JINGLE_INITIATOR_FIRST",
+        },
+    [BS_ALLOW_UNPROMISED_HASH] =
+        {
+            .name = "BS_ALLOW_UNPROMISED_HASH",
+            .clients = "Conversations, Gajim",
+            .departure = "a hash comes after the file, of which nothing was said before",
+            .reason = "XEP-0234, 8.2, wants it promised; the file can be verified all the same if the hash "
+                      "is one of those computed",
+            .recognised = "an offer that says nothing of hashes",
+            .where = "transfer/transfer_bytes.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = "JINGLE_HASH_LATE",
+        },
+    [BS_ALLOW_UNWRAPPED_SEQUENCE] =
+        {
+            .name = "BS_ALLOW_UNWRAPPED_SEQUENCE",
+            .clients = "Conversations, Swift",
+            .departure = "it counts on after 65535",
+            .reason = "XEP-0047, 2.2, begins anew at 0",
+            .recognised = "the number that would follow",
+            .where = "transport/ibb_incoming.c",
+            .test = "unit/test_ibb_incoming.c",
+            .test_case = "numbers_begin_anew_or_go_on",
+        },
+    [BS_ALLOW_CLOSE_UNANSWERED] =
+        {
+            .name = "BS_ALLOW_CLOSE_UNANSWERED",
+            .clients = "libpurple",
+            .departure = "it never acknowledges the end of an in-band stream",
+            .reason = "XEP-0047, 2.3, wants it; every block has been acknowledged by then",
+            .recognised = "the missing answer",
+            .where = "transport/ibb.c",
+            .test = "pair/si_clients.c",
+            .test_case = ".name = \"libpurple\"",
+        },
+    [BS_ALLOW_NO_LAST_WORD] =
+        {
+            .name = "BS_ALLOW_NO_LAST_WORD",
+            .clients = "Dino, QXmpp and others",
+            .departure = "it closes the connection after the last byte, and may not end the session",
+            .reason = "XEP-0234, 6.6, has the receiver end it; whoever waits for that waits long",
+            .recognised = "the closed connection",
+            .where = "transfer/transfer_bytes.c",
+            .test = "pair/test_jingle_outgoing.c",
+            .test_case = "to_a_peer_that_says_nothing_at_the_end",
+        },
+    [BS_ALLOW_ONLY_IN_BAND_PROPOSED] =
+        {
+            .name = "BS_ALLOW_ONLY_IN_BAND_PROPOSED",
+            .clients = "Gajim",
+            .departure = "it rejects every other transport that is proposed, except in-band",
+            .reason = "XEP-0166, 7.2.11, allows it: so the next proposal is that",
+            .recognised = "its transport-reject",
+            .where = "transfer/transfer_transport.c",
+            .test = "pair/test_jingle_outgoing.c",
+            .test_case = "a_connection_that_breaks",
+        },
+    [BS_ALLOW_NEW_SESSION_IN_BAND] =
+        {
+            .name = "BS_ALLOW_NEW_SESSION_IN_BAND",
+            .clients = "Psi",
+            .departure = "it ends the session when SOCKS5 has failed",
+            .reason =
+                "XEP-0260, 3, goes on in the same session; Psi takes a new one, which is in-band at once",
+            .recognised = "failed-transport for an end, before any byte",
+            .where = "transfer/transfer_session.c",
+            .test = "pair/test_jingle_outgoing.c",
+            .test_case = "in_band_in_a_new_session",
+        },
+    [BS_ALLOW_PROXY_ERROR_WITH_CID] =
+        {
+            .name = "BS_ALLOW_PROXY_ERROR_WITH_CID",
+            .clients = "Psi",
+            .departure = "its <proxy-error/> needs a cid",
+            .reason = "XEP-0260, 9, has no attribute there; without, Psi waits for ever",
+            .recognised = "candidates without jid",
+            .where = "transport/s5b_nominated.c",
+            .test = "pair/test_jingle_incoming.c",
+            .test_case = "when_our_proxy_does_not_work",
+        },
+    [BS_ALLOW_MAPPED_AS_DIRECT] =
+        {
+            .name = "BS_ALLOW_MAPPED_AS_DIRECT",
+            .clients = "Conversations",
+            .departure = "it passes over candidates that are neither direct nor proxies",
+            .reason = "XEP-0260, 2.2, calls a mapped port assisted: so it is offered under both names",
+            .recognised = "nothing: it is offered to all",
+            .where = "transport/s5b_mapped.c",
+            .test = "pair/test_mapped.c",
+            .test_case = "a_peer_that_knows_no_assisted_candidates",
+        },
+    [BS_ALLOW_SHA1_IN_OLD_VERSIONS] =
+        {
+            .name = "BS_ALLOW_SHA1_IN_OLD_VERSIONS",
+            .clients = "Swift",
+            .departure = "it knows SHA-1 and MD5 only",
+            .reason = "XEP-0300 leaves the choice open: so SHA-1 is sent as well",
+            .recognised = "version 4 or 3 of file transfer",
+            .where = "transfer/transfer_jingle.c",
+            .test = "pair/test_jingle_outgoing.c",
+            .test_case = "hash_known_to",
+        },
+};
+
+static gboolean used[BS_ALLOWANCE_COUNT];
+
+const BsAllowanceRow *
+bs_allowance(BsAllowance allowance)
+{
+    return &table[allowance];
+}
+
+gboolean
+bs_allow(BsAllowance allowance)
+{
+    if (!used[allowance])
+        bs_log(NULL, "an allowance for %s: %s", table[allowance].clients, table[allowance].departure);
+    used[allowance] = TRUE;
+    return TRUE;
+}
+
+gboolean
+bs_allowance_was_used(BsAllowance allowance)
+{
+    return used[allowance];
+}
