@@ -87,6 +87,7 @@ may_go_on_after(BsEndReason reason)
     case BS_END_DAMAGED:
     case BS_END_WRONG_SIZE:
     case BS_END_LOCAL_FILE:
+    case BS_END_NO_ROOM:
     case BS_END_PEER_FAILED:
         break;
     }
