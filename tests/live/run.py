@@ -28,6 +28,7 @@ def arguments():
     parser.add_argument("--valgrind", action="store_true", help="run the clients under valgrind")
     parser.add_argument("--here", action="store_true", help="use this machine's own network")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="play N tests at a time")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="play each test N times")
     parser.add_argument("--share", type=shares.parse, default=(1, 1), metavar="I/N", help="only each Nth test")
     return parser.parse_args()
 
@@ -41,7 +42,7 @@ def run_all(options, reason):
         importlib.import_module("cases_" + group)
     tests = [test for test in TESTS if (test.quick or not options.quick)
              and (not options.only or re.search(options.only, name_of(test)))]
-    tests = shares.take(tests, options.share)
+    tests = shares.take(tests * options.repeat, options.share)
     if options.list:
         print("\n".join(name_of(test) for test in tests))
         return 0
