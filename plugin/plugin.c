@@ -6,7 +6,9 @@
 #include <plugin.h>
 #include <version.h>
 
+#include "host/notices.h"
 #include "host/prpl_hooks.h"
+#include "host/unfinished.h"
 #include "i18n.h"
 #include "log.h"
 #include "preferences.h"
@@ -43,11 +45,27 @@ static gboolean
 plugin_unload(PurplePlugin *plugin)
 {
     (void)plugin;
+    bs_unfinished_stop();
     bs_prpl_hooks_remove();
     bs_port_mapping_finish();
     if (bs_workers_wait(WORKERS_WAIT_MS) > 0)
         bs_log_warning(NULL, "a disk holds up what is left to do with a file");
     return TRUE;
+}
+
+static void
+show_unfinished(PurplePluginAction *action)
+{
+    (void)action;
+    bs_unfinished_show();
+}
+
+static GList *
+actions(PurplePlugin *plugin, gpointer context)
+{
+    (void)plugin;
+    (void)context;
+    return g_list_append(NULL, purple_plugin_action_new(bs_notice_unfinished_menu(), show_unfinished));
 }
 
 static PurplePluginInfo info = {
@@ -62,6 +80,7 @@ static PurplePluginInfo info = {
     .homepage = "",
     .load = plugin_load,
     .unload = plugin_unload,
+    .actions = actions,
 };
 
 static void

@@ -321,3 +321,54 @@ bs_notice_choose_option(const char *resource, int priority)
 
     return g_strdup_printf("%s (%d)", name, priority);
 }
+
+const char *
+bs_notice_unfinished_menu(void)
+{
+    return _("Unfinished Files…");
+}
+
+const char *
+bs_notice_unfinished_title(void)
+{
+    return _("Unfinished Files");
+}
+
+const char *
+bs_notice_unfinished_explanation(void)
+{
+    return _("These transfers were interrupted and go on by themselves when you and the contact are online. "
+             "Tick those that "
+             "you do not want any more.");
+}
+
+const char *
+bs_notice_unfinished_discard(void)
+{
+    return _("_Discard");
+}
+
+const char *
+bs_notice_unfinished_close(void)
+{
+    return _("_Close");
+}
+
+const char *
+bs_notice_no_unfinished(void)
+{
+    return _("No transfer is waiting to go on.");
+}
+
+char *
+bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size)
+{
+    g_autofree char *file = shown(file_name);
+    g_autofree char *peer = shown(alias);
+    g_autofree char *part = g_format_size_full(there, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree char *whole = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
+
+    /* TRANSLATORS: a file's name, a contact's name, and how much of it is there: “photo.jpg” from Bob: 2.0
+     * MiB of 3.5 MiB */
+    return g_strdup_printf(_("“%s” from %s: %s of %s"), file, peer, part, whole);
+}

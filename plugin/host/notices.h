@@ -43,4 +43,14 @@ const char *bs_notice_choose_send(void);
 const char *bs_notice_choose_cancel(void);
 char *bs_notice_choose_option(const char *resource, int priority);
 
+/* Unfinished files: what the menu calls them, and the dialog that lists them: an entry, how much of it is
+ * there, in bytes; what can be done; and what is said if there are none. */
+const char *bs_notice_unfinished_menu(void);
+const char *bs_notice_unfinished_title(void);
+const char *bs_notice_unfinished_explanation(void);
+const char *bs_notice_unfinished_discard(void);
+const char *bs_notice_unfinished_close(void);
+const char *bs_notice_no_unfinished(void);
+char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size);
+
 #endif

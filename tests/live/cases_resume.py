@@ -218,6 +218,25 @@ def a_cancelled_transfer_does_not_go_on(case):
         time.sleep(0.02)
 
 
+@test()
+def the_user_discards_what_is_unfinished(case):
+    alice, bob = case.pair()
+    _, sent, got = begun(case, alice, bob)
+    alice.client.tell("sign-off", alice.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    bob.client.tell("menu", "Unfinished Files…")
+    dialog = bob.client.wait("dialog", kind="fields")
+    assert re.fullmatch("“file.bin” from Alice: [0-9.]+.MiB of 200.0.MiB\n", dialog["options"]), dialog["options"]
+    deadline = time.monotonic() + 30
+    while os.listdir(bob.client.downloads) or "path" in remembered(bob):
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.02)
+    since = bob.client.now()
+    bob.client.tell("menu", "Unfinished Files…")
+    assert "No transfer" in bob.client.wait("notify", since)["primary"]
+
+
 def killed_at_random(case, receiver_dies):
     """Some transfer, one of the clients killed at any moment of it, and started again."""
     alice, bob = case.pair()

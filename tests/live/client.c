@@ -381,6 +381,31 @@ do_held(char **fields)
     return TRUE;
 }
 
+/* What a plugin has put into the menu under this label. */
+static gboolean
+do_menu(char **fields)
+{
+    for (GList *item = purple_plugins_get_loaded(); item != NULL; item = item->next) {
+        PurplePlugin *plugin = item->data;
+        GList *actions = PURPLE_PLUGIN_HAS_ACTIONS(plugin) ? PURPLE_PLUGIN_ACTIONS(plugin, NULL) : NULL;
+        gboolean found = FALSE;
+
+        for (; actions != NULL; actions = g_list_delete_link(actions, actions)) {
+            PurplePluginAction *action = actions->data;
+
+            action->plugin = plugin;
+            if (!found && strcmp(action->label, fields[0]) == 0) {
+                found = TRUE;
+                action->callback(action);
+            }
+            purple_plugin_action_free(action);
+        }
+        if (found)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static gboolean
 do_quit(char **fields)
 {
@@ -411,6 +436,7 @@ static const Command commands[] = {
     {"quit", 0, do_quit},
     {"thumbnails", 1, do_thumbnails},
     {"cut", 1, do_cut},
+    {"menu", 1, do_menu},
 };
 
 static void

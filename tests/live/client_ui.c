@@ -128,6 +128,8 @@ choose_in_fields(PurpleRequestFields *fields, int choice)
         for (GList *f = purple_request_field_group_get_fields(g->data); f != NULL; f = f->next) {
             if (purple_request_field_get_type(f->data) == PURPLE_REQUEST_FIELD_CHOICE)
                 purple_request_field_choice_set_value(f->data, choice);
+            else if (purple_request_field_get_type(f->data) == PURPLE_REQUEST_FIELD_BOOLEAN)
+                purple_request_field_bool_set_value(f->data, TRUE);
         }
     }
 }
@@ -294,6 +296,8 @@ request_fields(const char *title, const char *primary, const char *secondary, Pu
     dialog->callbacks[1] = cancel_cb;
     for (GList *g = purple_request_fields_get_groups(fields); g != NULL; g = g->next) {
         for (GList *f = purple_request_field_group_get_fields(g->data); f != NULL; f = f->next) {
+            if (purple_request_field_get_type(f->data) == PURPLE_REQUEST_FIELD_BOOLEAN)
+                g_string_append_printf(options, "%s\n", purple_request_field_get_label(f->data));
             if (purple_request_field_get_type(f->data) != PURPLE_REQUEST_FIELD_CHOICE)
                 continue;
             for (GList *l = purple_request_field_choice_get_labels(f->data); l != NULL; l = l->next)
