@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One file, to or from another client, over a route that is the only one there is."""
+
+import filecmp
+import os
+import time
+
+from case import MIB
+from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, TO, WE_DIAL, Place
+from prosody import PROXY
+
+PATIENCE = 45
+ELSEWHERE = "two.test"  # a domain without a proxy
+EXPECTED = {WE_DIAL: ("direct", "dialled by us"), IT_DIALS: ("direct", "dialled by the peer"), ITS_PROXY: ("proxy",),
+            OUR_PROXY: ("proxy",), IN_BAND: ("in-band",)}
+
+
+class Failed(Exception):
+    """The file did not arrive, or over another route."""
+
+
+def firewalls(route):
+    """Before us, before it: whoever is dialled must be reachable."""
+    return route != IT_DIALS, route != WE_DIAL
+
+
+def make_ends(case, client, route, faults):
+    """We, online, and the other client."""
+    domain = ELSEWHERE if route == ITS_PROXY else None
+    case.own_server(users=["alice@" + domain if domain else "alice", "bob"], proxy=route in (ITS_PROXY, OUR_PROXY))
+    ours, its = firewalls(route)
+    here = case.host(1, families="4", firewall=ours)
+    there = case.host(2, families="4", firewall=its)
+    us = case.online("alice@" + domain if domain else "alice", host=here)
+    it = client.start(case, Place(there, case.server), PROXY if route == ITS_PROXY else "", faults)
+    us.client.wait("buddy-online", account=us.jid)
+    if route == OUR_PROXY:
+        us.client.wait("debug", where=lambda e: "proxy %s works" % PROXY in e["text"])
+    return us, it
+
+
+def check_arrived(path, source):
+    """Gajim tells of the end before all is written."""
+    deadline = time.monotonic() + 10
+    while not (os.path.exists(path) and filecmp.cmp(path, source, shallow=False)):
+        if time.monotonic() > deadline:
+            raise Failed("the file is not identical")
+        time.sleep(0.05)
+
+
+def wait_for_our_end(us, since):
+    event = us.client.wait("xfer", since, patience=PATIENCE, where=lambda it: it["stage"] in (
+        "cancelled-here", "cancelled-there", "file-recv-complete", "file-send-complete"))
+    if not event["stage"].endswith("complete"):
+        raise Failed("our transfer ended with " + event["stage"])
+
+
+def move(case, client, us, it, direction):
+    source = case.file("file.bin", 300 * 1024 if direction == FROM else MIB)
+    since = us.client.now()
+    if direction == TO:
+        us.client.tell("send", us.jid, it.jid, source)
+    else:
+        client.send(it, us.jid, source)
+    why = client.ended(it)
+    if why is not None:
+        raise Failed(why)
+    wait_for_our_end(us, since)
+    check_arrived(os.path.join(it.downloads if direction == TO else us.client.downloads, "file.bin"), source)
+
+
+def check_route(us, route):
+    line = [text for text in us.client.story() if "nominated" in text][-1]
+    if not all(part in line for part in EXPECTED[route]):
+        raise Failed("it went another way: " + line)
+
+
+def play(case, client, direction, route, faults):
+    """Returns None, or why it failed. `faults`: which of the client's are mended."""
+    try:
+        us, it = make_ends(case, client, route, faults)
+        move(case, client, us, it, direction)
+        check_route(us, route)
+    except Exception as error:  # of a client that ended, that a wait gave up ...
+        return str(error) or type(error).__name__
+    return None

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The other clients: what is known of each, and how a file is sent to it and comes from it."""
+
+import os
+import shutil
+import subprocess
+
+import gajim
+from prosody import DOMAIN, PASSWORD
+
+TO, FROM = "to it", "from it"
+WE_DIAL, IT_DIALS, ITS_PROXY, OUR_PROXY, IN_BAND = ROUTES = (
+    "direct, we dial", "direct, it dials", "its proxy", "our proxy", "in-band")
+
+PATIENCE = 45  # Gajim takes half a minute to give an address up
+
+
+class Place:
+    """Where a client is, and by what address it reaches the server."""
+
+    def __init__(self, host, server):
+        self.host = host
+        self.address = host.server
+        self.port = server.port
+
+
+class GajimClient:
+    name = "Gajim"
+    # What was found to be in the way, as sets to be tried one after the other.
+    faults = {
+        (TO, IN_BAND): (["offers", "in-band"],),
+        (FROM, WE_DIAL): (["nominated"],),
+        (FROM, IN_BAND): (["fallback"], ["fallback", "stream-id"]),
+    }
+    default_faults = {TO: (["offers"],), FROM: ()}
+    explanations = {
+        "offers": "acknowledges every offer that it gets and then fails, with an exception: its user sees nothing, and ours is "
+                  "told after a while that nothing has happened",
+        "nominated": "closes the connection that we dialled when just that one is nominated; so our own addresses come "
+                     "first, and it dials us wherever it can",
+        "fallback": "does not begin in-band when its own proposal of that was accepted; our user is told that no "
+                    "connection came about",
+        "stream-id": "proposes an in-band stream with the id \"None\"",
+        "in-band": "fails on an in-band stream that the other side opens, with an exception; our user is told that the "
+                   "transfer failed",
+    }
+    impossible = {}
+
+    @staticmethod
+    def version():
+        return gajim.version()
+
+    @staticmethod
+    def start(case, place, proxy, faults):
+        folder = os.path.join(case.folder, "gajim")
+        os.makedirs(folder)
+        port = 41005 if place.host.firewall else 28011
+        client = gajim.Gajim(folder, "bob@%s/gajim" % DOMAIN, PASSWORD, place, [place.host.address4], port, proxy,
+                             mend=faults, prefix=place.host.prefix)
+        case.at_end(client.stop)
+        if client.wait("online") is None:
+            raise OSError("Gajim did not come online")
+        return client
+
+    @staticmethod
+    def send(client, to, path):
+        client.send(to, path)
+
+    @staticmethod
+    def ended(client):
+        """Why it failed; None if it is complete."""
+        event = client.wait("completed", "failed", patience=PATIENCE)
+        if event is None:
+            return "nothing happened"
+        return None if event["event"] == "completed" else event["why"]
+
+
+class StockClient:
+    """libpurple without the plugin: stream initiation, in which only the receiver dials, and only the sender offers."""
+
+    name = "libpurple without the plugin"
+    faults = {}
+    default_faults = {TO: (), FROM: ()}
+    explanations = {}
+    impossible = {
+        (TO, WE_DIAL): "it speaks stream initiation only, where only the receiver dials",
+        (TO, ITS_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
+        (FROM, IT_DIALS): "it speaks stream initiation only, where only the receiver dials",
+        (FROM, OUR_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
+    }
+
+    @staticmethod
+    def version():
+        result = subprocess.run(["pkg-config", "--modversion", "purple"], stdout=subprocess.PIPE, text=True, check=False)
+        return result.stdout.strip() if shutil.which("pkg-config") and result.returncode == 0 else None
+
+    @staticmethod
+    def start(case, place, proxy, faults):
+        client = case.client("bob", plugin=False, host=place.host)
+        server = type("Server", (), {"address": place.address, "port": place.port})
+        client.jid = client.account("bob", server, "home", proxies=proxy or None)
+        return client
+
+    @staticmethod
+    def send(client, to, path):
+        client.knows(client.jid, to, "http://jabber.org/protocol/si/profile/file-transfer")
+        client.xfer = client.send(client.jid, to, path)
+
+    @staticmethod
+    def ended(client):
+        event = client.wait("xfer", patience=PATIENCE, where=lambda it: it["stage"] in (
+            "cancelled-here", "cancelled-there", "file-recv-complete", "file-send-complete"))
+        return None if event["stage"].endswith("complete") else event["stage"]
+
+
+CLIENTS = (GajimClient, StockClient)
