@@ -9,7 +9,7 @@ from case import MIB
 from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, TO, WE_DIAL, Place
 from prosody import PROXY
 
-PATIENCE = 45
+PATIENCE = 75
 ELSEWHERE = "two.test"  # a domain without a proxy
 EXPECTED = {WE_DIAL: ("direct", "dialled by us"), IT_DIALS: ("direct", "dialled by the peer"), ITS_PROXY: ("proxy",),
             OUR_PROXY: ("proxy",), IN_BAND: ("in-band",)}

@@ -12,7 +12,7 @@ TO, FROM = "to it", "from it"
 WE_DIAL, IT_DIALS, ITS_PROXY, OUR_PROXY, IN_BAND = ROUTES = (
     "direct, we dial", "direct, it dials", "its proxy", "our proxy", "in-band")
 
-PATIENCE = 45  # Gajim takes half a minute to give an address up
+PATIENCE = 75  # Gajim takes half a minute to give an address up, and may have two
 
 
 class Place:
