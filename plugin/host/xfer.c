@@ -36,6 +36,7 @@ bs_xfer_release(BsXfer *self)
     bs_peer_search_cancel(&self->search);
     bs_file_hash_cancel(&self->hash);
     bs_xfer_drop_rest(self);
+    g_clear_pointer(&self->silence, bs_silence_free);
     if (transfer != NULL && bs_transfer_is_incoming(transfer) && !self->accepted)
         bs_transfer_decline(transfer);
     else if (transfer != NULL)
@@ -168,6 +169,7 @@ transfer_accepted(BsTransfer *transfer, gpointer data)
 
     (void)transfer;
     self->accepted = TRUE;
+    g_clear_pointer(&self->silence, bs_silence_free);
 }
 
 static void
@@ -242,6 +244,7 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 
     (void)transfer;
     self->transfer = NULL;
+    g_clear_pointer(&self->silence, bs_silence_free);
     if (self->going_offline) {
         give_up(self, end->goes_on ? BS_NOTICE_SIGNED_OFF_FOR_NOW : BS_NOTICE_SIGNED_OFF);
         return;

@@ -5,6 +5,7 @@
 
 #include "host/notices.h"
 #include "host/peer_search.h"
+#include "host/silence.h"
 #include "host/ui_bytes.h"
 #include "host/xfer.h"
 #include "stream/checkpoints.h"
@@ -23,7 +24,9 @@ typedef struct {
     BsUiBytes *ui_bytes;     /* NULL: we read or write the file */
     PurpleXferUiOps *ui_ops; /* sending: the UI's own, while `watched` */
     gboolean watched;        /* sending: no file is known yet, and the xfer's own operations tell nothing */
+    BsSilence *silence;      /* sending: nobody has answered the offer yet */
     gboolean by_si;          /* sending: offered by stream initiation, or about to be */
+    gboolean in_band;        /* sending: offered in-band at once, as nothing else worked */
     gboolean dialog_open;    /* one of libpurple's is, and holds a reference */
     gboolean accepted;       /* by the user who receives */
     gboolean started;        /* bytes have begun to move */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <conversation.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <notify.h>
 #include <unistd.h>
 
 #include "host/xfer_internal.h"
@@ -11,10 +13,6 @@
 
 /* Hashing a file of this size takes less than half a second. */
 #define HASHED_MAX (64 * 1024 * 1024)
-
-/* bs_transfer_offer() or bs_transfer_offer_si(). */
-typedef BsTransfer *(*OfferFile)(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
-                                 BsSource *source, const BsTransferEvents *events, gpointer data);
 
 static PurpleXferUiOps watched_ui_ops; /* the UI's own, but we hear of an end before `init` */
 
@@ -169,9 +167,42 @@ open_source(BsXfer *self, guint64 *size, GError **error)
     return bs_ui_bytes_source(self->ui_bytes);
 }
 
+/* The offer waits on, but the user may have to do something about it. */
+static void
+peer_is_silent(const char *program, gpointer data)
+{
+    BsXfer *self = data;
+    PurpleAccount *account = purple_xfer_get_account(self->xfer);
+    BsNotice notice = program != NULL ? BS_NOTICE_NOT_SHOWN : BS_NOTICE_SILENT;
+    g_autofree char *sentence =
+        bs_notice_of(notice, bs_xfer_alias(account, self->xfer->who), bs_xfer_file_name(self), program);
+
+    bs_log(NULL, "told the user: %s", sentence);
+    /* Where there is no conversation, this writes nothing; somebody who only thinks is not worth a dialog. */
+    purple_xfer_conversation_write(self->xfer, sentence, FALSE);
+    if (program != NULL &&
+        purple_find_conversation_with_account(PURPLE_CONV_TYPE_IM, self->xfer->who, account) == NULL)
+        purple_notify_info(purple_account_get_connection(account), NULL, sentence, NULL);
+}
+
+static void
+offer_by_jingle(BsXfer *self, BsFileOffer *offer, BsSource *source)
+{
+    const BsJingleManner manner = {
+        .version = bs_peers_version_of(bs_connection_peers(self->connection), self->xfer->who),
+        .in_band = self->in_band,
+    };
+
+    bs_xfer_add_thumbnail(self, offer);
+    self->silence =
+        bs_silence_new(bs_connection_link(self->connection), self->xfer->who, peer_is_silent, self);
+    self->transfer = bs_transfer_offer_in(bs_connection_endpoint(self->connection), self->xfer->who, &manner,
+                                          offer, source, &bs_xfer_transfer_events, self);
+}
+
 /* `md5`: of the first `hashed` bytes, which are the whole file unless that has changed; NULL: unknown. */
 static void
-make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed)
+make_offer(BsXfer *self, const guint8 *md5, guint64 hashed)
 {
     g_autoptr(BsFileOffer) offer = NULL;
     g_autoptr(GError) error = NULL;
@@ -192,10 +223,11 @@ make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed
     offer = describe(self, size);
     if (md5 != NULL && hashed == size)
         bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
-    if (offer_file == bs_transfer_offer)
-        bs_xfer_add_thumbnail(self, offer);
-    self->transfer = offer_file(bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
-                                &bs_xfer_transfer_events, self);
+    if (self->by_si)
+        self->transfer = bs_transfer_offer_si(bs_connection_endpoint(self->connection), self->xfer->who,
+                                              offer, source, &bs_xfer_transfer_events, self);
+    else
+        offer_by_jingle(self, offer, source);
     if (self->ui_bytes == NULL)
         bs_transfer_set_path(self->transfer, purple_xfer_get_local_filename(self->xfer), FALSE);
 }
@@ -206,7 +238,7 @@ file_hashed(const guint8 *value, guint64 size, gpointer data)
     BsXfer *self = data;
 
     self->hash = NULL;
-    make_offer(self, bs_transfer_offer_si, value, size);
+    make_offer(self, value, size);
 }
 
 /* Stream initiation has no later word in which a hash could follow. */
@@ -215,7 +247,7 @@ offer_by_si(BsXfer *self)
 {
     self->by_si = TRUE;
     if (bs_ui_bytes_wanted(self->xfer))
-        make_offer(self, bs_transfer_offer_si, NULL, 0);
+        make_offer(self, NULL, 0);
     else
         self->hash = bs_file_hash_new(purple_xfer_get_local_filename(self->xfer), BS_HASH_MD5, HASHED_MAX,
                                       file_hashed, self);
@@ -237,7 +269,7 @@ peer_found(BsFound answer, const char *jid, gpointer data)
     switch (answer) {
     case BS_FOUND_JINGLE:
         address_to(self, jid);
-        make_offer(self, bs_transfer_offer, NULL, 0);
+        make_offer(self, NULL, 0);
         break;
     case BS_FOUND_SI:
         address_to(self, jid);
@@ -269,9 +301,23 @@ other_way_found(BsFound answer, const char *jid, gpointer data)
         bs_xfer_fail_as(self, &refusal);
 }
 
+static gboolean
+send_in_band(BsXfer *self)
+{
+    if (self->in_band)
+        return FALSE;
+    bs_log(NULL, "%s is offered the file once more, in-band at once", self->xfer->who);
+    self->in_band = TRUE;
+    self->accepted = FALSE;
+    make_offer(self, NULL, 0);
+    return TRUE;
+}
+
 gboolean
 bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end)
 {
+    if (end->in_band_is_left)
+        return send_in_band(self);
     if (end->reason != BS_END_UNSUPPORTED || self->accepted || self->by_si)
         return FALSE;
     bs_log(NULL, "%s takes no files by Jingle after all", self->xfer->who);

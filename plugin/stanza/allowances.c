@@ -216,6 +216,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_jingle_outgoing.c",
             .test_case = "in_band_in_a_new_session",
         },
+    [BS_ALLOW_OFFER_NEVER_SHOWN] =
+        {
+            .name = "BS_ALLOW_OFFER_NEVER_SHOWN",
+            .clients = "Gajim, since 1.4.2",
+            .departure = "it acknowledges an offer, and never shows it to its user",
+            .reason = "nothing can be done for it, except that our user is told what to do",
+            .recognised = "a minute without an answer; name and version (XEP-0092)",
+            .where = "host/silence.c",
+            .test = "unit/test_silence.c",
+            .test_case = "<name>Gajim</name><version>1.7.3</version>",
+        },
     [BS_ALLOW_PROXY_ERROR_WITH_CID] =
         {
             .name = "BS_ALLOW_PROXY_ERROR_WITH_CID",
