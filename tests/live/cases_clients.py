@@ -12,6 +12,7 @@ NEW_FILES = "urn:xmpp:jingle:apps:file-transfer:5"
 S5B = "urn:xmpp:jingle:transports:s5b:1"
 IN_BAND = "urn:xmpp:jingle:transports:ibb:1"
 IBB = "http://jabber.org/protocol/ibb"
+VERSION = "jabber:iq:version"
 INFO = "http://jabber.org/protocol/disco#info"
 
 
@@ -77,6 +78,39 @@ def a_contact_with_an_older_version(case):
         assert "sha-1" in promised, promised
         receiver.carol.request(terminate(offer.get("sid"), "decline"), receiver.alice.jid)
         case.cancelled(receiver.alice, sent)
+
+
+def silent_contact(case, receiver, name, version):
+    """Carol's client has acknowledged an offer, and does nothing more: what Alice is told."""
+    receiver.alice.client.tell("hurry", 100)
+    since = receiver.alice.client.now()
+    sent, offer = receiver.offered(case.file("file.bin", KIB))
+    query = receiver.carol.asked(lambda payload: payload.tag == "{%s}query" % VERSION)
+    receiver.carol.send("<iq type='result' id='%s' to='%s'><query xmlns='%s'><name>%s</name><version>%s</version></query>"
+                        "</iq>" % (query.get("id"), query.get("from"), VERSION, name, version))
+    told = receiver.alice.client.wait("debug", since, where=lambda e: "has not answered the offer" in e["text"])["text"]
+    assert "file.bin" in told, told
+    # It stays open, and may yet be answered.
+    receiver.carol.request(terminate(offer.get("sid"), "decline"), receiver.alice.jid)
+    case.cancelled(receiver.alice, sent)
+    return told
+
+
+@test()
+def a_contact_whose_client_shows_no_offers(case):
+    with Receiver(case, NEW_FILES) as receiver:
+        assert "(Gajim 1.7.3)" in silent_contact(case, receiver, "Gajim", "1.7.3")
+        notes = receiver.alice.client.all("notify")
+        assert any("Gajim 1.7.3" in note["primary"] for note in notes), notes
+
+
+@test()
+def a_contact_that_does_not_answer_an_offer(case):
+    with Receiver(case, NEW_FILES) as receiver:
+        receiver.alice.client.tell("talk", receiver.alice.jid, "carol@lab.test")
+        silent_contact(case, receiver, "Psi", "1.5")
+        assert not receiver.alice.client.all("notify", kind="info")
+        assert [e for e in receiver.alice.client.all("line") if "has not answered the offer" in e["text"]]
 
 
 @test()
