@@ -6,6 +6,7 @@
 #include "stream/bytes.h"
 #include "transfer/endpoint.h"
 #include "transfer/file_offer.h"
+#include "transfer/queue.h"
 #include "transport/route.h"
 
 typedef enum {
@@ -32,6 +33,9 @@ typedef struct {
 typedef struct {
     /* The peer's user accepted what we offered. May be NULL. Must not end the transfer. */
     void (*accepted)(BsTransfer *transfer, gpointer data);
+    /* We accepted, and it waits for its place in the queue: the peer hears of it later. Comes inside
+     * bs_transfer_accept(). May be NULL. Must not end the transfer. */
+    void (*queued)(BsTransfer *transfer, gpointer data);
     /* A connection is there and the first byte is about to move. */
     void (*started)(BsTransfer *transfer, const BsRoute *route, gpointer data);
     /* `moved` bytes of this file are through; some ten times a second at most. */
@@ -51,11 +55,19 @@ BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFi
 BsTransfer *bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                                  BsSource *source, const BsTransferEvents *events, gpointer data);
 
+/* The place with which it was offered (taken): the transfer gives it back at its end. One that has none runs
+ * without asking once it is accepted, and counts all the same. */
+void bs_transfer_hold_place(BsTransfer *transfer, BsPlace *place);
+
+/* Inside `ended`, of one that was not accepted: its place, the caller's now, for another offer of the file.
+ * NULL if it has none. */
+BsPlace *bs_transfer_take_place(BsTransfer *transfer);
+
 /* Who wants to know of an incoming transfer, to be set once inside `offered` (see endpoint.h). */
 void bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer data);
 
 /* The user accepted an incoming offer: `sink` is taken, and thrown away if the offer does not ring any more.
- */
+ * The peer hears of it when there is a place in the queue. */
 void bs_transfer_accept(BsTransfer *transfer, BsSink *sink);
 
 /* The user does not want an incoming offer: tells the peer and frees the transfer. No event follows. */
@@ -80,5 +92,8 @@ const char *bs_transfer_id(const BsTransfer *transfer);
 const char *bs_transfer_peer(const BsTransfer *transfer);
 const BsFileOffer *bs_transfer_file(const BsTransfer *transfer);
 gboolean bs_transfer_is_incoming(const BsTransfer *transfer);
+
+/* TRUE from `queued` until it has its place; and inside `ended` of one that never had. */
+gboolean bs_transfer_is_queued(const BsTransfer *transfer);
 
 #endif
