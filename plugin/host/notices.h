@@ -6,7 +6,7 @@
 
 #include "transfer/transfer.h"
 
-/* What ended a transfer on this side, or kept it from beginning. */
+/* What ended a transfer on this side, or kept it from beginning, for now or for good. */
 typedef enum {
     BS_NOTICE_UNLOADED,    /* the plugin was switched off */
     BS_NOTICE_SIGNED_OFF,  /* the account went offline */
@@ -17,6 +17,7 @@ typedef enum {
     BS_NOTICE_TOO_LARGE,   /* more bytes than libpurple can count on this machine */
     BS_NOTICE_UNABLE,      /* no program of the peer's takes files */
     BS_NOTICE_NOT_ONLINE,  /* nobody is there to take it */
+    BS_NOTICE_QUEUED,      /* nothing ended it: others are under way, and it waits */
     BS_NOTICE_COUNT,
 } BsNotice;
 

@@ -8,6 +8,7 @@
 #include "host/connection.h"
 #include "host/features.h"
 #include "host/jingle_guard.h"
+#include "host/limits.h"
 #include "host/override.h"
 #include "host/xfer.h"
 #include "log.h"
@@ -243,6 +244,7 @@ bs_prpl_hooks_install(void)
     find_session = NULL;
     if (prpl->handle != NULL)
         g_module_symbol(prpl->handle, "jingle_session_find_by_sid", (gpointer *)&find_session);
+    bs_limits_start();
     bs_xfers_start();
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
     purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
@@ -263,6 +265,7 @@ bs_prpl_hooks_remove(void)
     give_functions_back();
     bs_xfers_stop();
     bs_connections_stop();
+    bs_limits_stop();
     purple_signals_disconnect_by_handle(&signal_handle);
     bs_features_withdraw(prpl, bs_endpoint_features());
     prpl = NULL;
