@@ -4,7 +4,14 @@
 #ifndef BS_LIMITS_H
 #define BS_LIMITS_H
 
+#include "transfer/queue.h"
+
 void bs_limits_start(void);
+
+/* No transfer may be left. */
 void bs_limits_stop(void);
+
+/* The queue of all accounts' transfers. */
+BsQueue *bs_limits_queue(void);
 
 #endif

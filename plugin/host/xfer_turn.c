@@ -1,5 +1,6 @@
 /* Files that wait for their turn, and what the user hears of it.
  * SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/limits.h"
 #include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
@@ -65,7 +66,7 @@ bs_xfer_wait_for_turn(BsXfer *self, void (*its_turn)(BsXfer *self))
 
     self->its_turn = its_turn;
     if (self->place == NULL)
-        self->place = bs_place_for_offer(contact, turn_has_come, self);
+        self->place = bs_place_for_offer(bs_limits_queue(), contact, turn_has_come, self);
     if (!bs_place_waits(self->place)) {
         its_turn(self);
         return;

@@ -19,21 +19,28 @@
 
 #include <glib.h>
 
+typedef struct _BsQueue BsQueue;
+
 /* A transfer's place, or its wait for one. */
 typedef struct _BsPlace BsPlace;
 
 /* The place is there: once, from the event loop. May free the place. */
 typedef void (*BsPlaceTurn)(gpointer data);
 
-/* How many may run at once, 1 or more; until it is called, any number. Takes effect at once: with a higher
- * limit others begin, with a lower one those that run go on, and none begins until there are fewer. */
-void bs_queue_set_limit(guint limit);
+BsQueue *bs_queue_new(guint limit);
+
+/* All its places must have been freed. NULL is allowed. */
+void bs_queue_free(BsQueue *queue);
+
+/* How many may run at once, 1 or more. Takes effect at once: with a higher limit others begin, with a lower
+ * one those that run go on, and none begins until there are fewer. */
+void bs_queue_set_limit(BsQueue *queue, guint limit);
 
 /* Asks for a place: to offer a file to `contact` (JIDs that are equal as text are the same contact), or for
  * one that a peer has offered. If bs_place_waits(), `turn` will be called; if not, it has its place, and
  * `turn` will not be called. */
-BsPlace *bs_place_for_offer(const char *contact, BsPlaceTurn turn, gpointer data);
-BsPlace *bs_place_for_accepted(BsPlaceTurn turn, gpointer data);
+BsPlace *bs_place_for_offer(BsQueue *queue, const char *contact, BsPlaceTurn turn, gpointer data);
+BsPlace *bs_place_for_accepted(BsQueue *queue, BsPlaceTurn turn, gpointer data);
 
 gboolean bs_place_waits(const BsPlace *place);
 

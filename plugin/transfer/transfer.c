@@ -162,9 +162,12 @@ bs_transfer_take_place(BsTransfer *transfer)
 void
 bs_transfer_run(BsTransfer *transfer)
 {
-    if (transfer->place == NULL)
-        transfer->place = bs_place_for_accepted(NULL, NULL);
-    bs_place_run(transfer->place);
+    BsQueue *queue = bs_endpoint_queue(transfer->endpoint);
+
+    if (transfer->place == NULL && queue != NULL)
+        transfer->place = bs_place_for_accepted(queue, NULL, NULL);
+    if (transfer->place != NULL)
+        bs_place_run(transfer->place);
 }
 
 static void
@@ -210,8 +213,9 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
     }
     bs_log(transfer->id, "accepted here");
     transfer->sink = sink;
-    transfer->place = bs_place_for_accepted(its_turn, transfer);
-    if (bs_place_waits(transfer->place))
+    if (bs_endpoint_queue(transfer->endpoint) != NULL)
+        transfer->place = bs_place_for_accepted(bs_endpoint_queue(transfer->endpoint), its_turn, transfer);
+    if (transfer->place != NULL && bs_place_waits(transfer->place))
         wait_for_place(transfer);
     else
         transfer->protocol->accept(transfer);

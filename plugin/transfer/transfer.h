@@ -6,7 +6,6 @@
 #include "stream/bytes.h"
 #include "transfer/endpoint.h"
 #include "transfer/file_offer.h"
-#include "transfer/queue.h"
 #include "transport/route.h"
 
 typedef enum {
@@ -56,7 +55,7 @@ BsTransfer *bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const B
                                  BsSource *source, const BsTransferEvents *events, gpointer data);
 
 /* The place with which it was offered (taken): the transfer gives it back at its end. One that has none runs
- * without asking once it is accepted, and counts all the same. */
+ * without asking once it is accepted, and counts all the same. NULL is allowed. */
 void bs_transfer_hold_place(BsTransfer *transfer, BsPlace *place);
 
 /* Inside `ended`, of one that was not accepted: its place, the caller's now, for another offer of the file.
