@@ -6,6 +6,7 @@
 #include "pair.h"
 #include "purple_env.h"
 #include "transfer/jingle_xml.h"
+#include "transport/s5b_xml.h"
 
 #define FILES 20
 #define FILE_BYTES 5000
@@ -61,6 +62,7 @@ static Pair *pair;
 static Client alice;
 static Client bob;
 static Sent sent[2][FILES];
+static guint queued;
 static GString *arrivals; /* at Bob's, a letter for each number */
 
 static gssize
@@ -194,7 +196,7 @@ receiving_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 {
     Received *file = data;
 
-    ck_assert(bs_transfer_is_queued(transfer) == (file->queued && !file->started));
+    ck_assert(!bs_transfer_is_queued(transfer) || (file->queued && !file->started));
     if (end->reason == BS_END_DELIVERED && file->client == &bob)
         g_string_append_c(arrivals, (char)('a' + file->number));
     count_end(file->client, file->started, end);
@@ -207,6 +209,7 @@ receiving_queued(BsTransfer *transfer, gpointer data)
 {
     ck_assert(bs_transfer_is_queued(transfer));
     ((Received *)data)->queued = TRUE;
+    queued++;
 }
 
 static const BsTransferEvents sending_events = {
@@ -275,6 +278,8 @@ client_init(Client *client, Side *side, guint limit)
 static void
 client_clear(Client *client)
 {
+    if (client->side == NULL)
+        return;
     g_clear_pointer(&client->side->endpoint, bs_endpoint_free);
     g_clear_pointer(&client->ringing, g_ptr_array_unref);
     g_clear_pointer(&client->queue, bs_queue_free);
@@ -292,7 +297,10 @@ set_up(void)
 {
     bs_test_hurry(1);
     memset(sent, 0, sizeof sent);
+    queued = 0;
     arrivals = g_string_new(NULL);
+    memset(&alice, 0, sizeof alice);
+    memset(&bob, 0, sizeof bob);
     pair = pair_new();
 }
 
@@ -410,13 +418,13 @@ static const struct {
 } limits[] = {{1, 1}, {2, 1}, {1, 4}, {3, 3}, {PLENTY, 2}};
 
 static void
-check_both_directions(guint of_alice, guint of_bob)
+check_both_directions(guint count, guint of_alice, guint of_bob)
 {
-    send_files(&alice, sent[0], FILES);
-    send_files(&bob, sent[1], FILES);
+    send_files(&alice, sent[0], count);
+    send_files(&bob, sent[1], count);
     settle();
-    check_all_arrived(&alice, 2 * FILES);
-    check_all_arrived(&bob, 2 * FILES);
+    check_all_arrived(&alice, 2 * count);
+    check_all_arrived(&bob, 2 * count);
     /* Those that the other one had a place for, and what was offered meanwhile. */
     ck_assert_uint_le(alice.most_running, of_alice + MIN(of_alice, 8));
     ck_assert_uint_le(bob.most_running, of_bob + MIN(of_bob, 8));
@@ -425,15 +433,17 @@ check_both_directions(guint of_alice, guint of_bob)
 START_TEST(both_send_more_than_either_has_places)
 {
     begin(limits[_i].of_alice, limits[_i].of_bob);
-    check_both_directions(limits[_i].of_alice, limits[_i].of_bob);
+    check_both_directions(FILES, limits[_i].of_alice, limits[_i].of_bob);
 }
 END_TEST
 
+/* Each takes half a second until the sender believes that it has arrived. */
 START_TEST(both_send_by_stream_initiation)
 {
+    bs_test_hurry(10);
     begin(limits[_i].of_alice, limits[_i].of_bob);
     alice.offer = bob.offer = bs_transfer_offer_si;
-    check_both_directions(limits[_i].of_alice, limits[_i].of_bob);
+    check_both_directions(FILES / 2, limits[_i].of_alice, limits[_i].of_bob);
 }
 END_TEST
 
@@ -537,20 +547,26 @@ START_TEST(sign_off_ends_what_waits)
 }
 END_TEST
 
-/* One place of ours is never given back. */
+/* The one place of ours is never given back. */
 START_TEST(what_waits_begins_before_the_peer_gives_up)
 {
     BsPlace *taken;
+    g_autofree char *answer = NULL;
 
-    begin(0, 1);
-    taken = bs_place_for_accepted(bob.queue, NULL, NULL);
-    send_files(&alice, sent[0], 3);
-    bs_test_run_for(50);
-    ck_assert_uint_eq(bob.delivered, 0);
-    ck_assert_uint_eq(pair->b.offers, 0);
+    pair_free(pair);
+    pair = pair_new_scripted();
+    client_init(&alice, &pair->a, 1);
+    taken = bs_place_for_accepted(alice.queue, NULL, NULL);
+    bs_test_hurry(10000);
+    answer = script_jingle(
+        pair, "session-initiate", "s1",
+        "<content creator='initiator' name='c' senders='initiator'>"
+        "<description xmlns='urn:xmpp:jingle:apps:file-transfer:5'><file><name>f</name><size>5000</size>"
+        "</file></description><transport xmlns='" BS_NS_S5B "' sid='stream'/></content>");
+    ck_assert_str_eq(answer, "result");
+    ck_assert_uint_eq(queued, 1);
+    ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
     bs_place_free(taken);
-    settle();
-    check_all_arrived(&bob, 3);
 }
 END_TEST
 
