@@ -94,7 +94,7 @@ gboolean bs_xfer_waits(const BsXfer *self);
 /* Tells the user that it waits, if it is the only one of its contact. */
 void bs_xfer_tell_of_waiting(BsXfer *self);
 
-/* The contact is gone: cancels all others that wait for the same one. */
+/* The contact is gone: cancels all others that have not been offered to the same one. */
 void bs_xfer_drop_companions(BsXfer *self);
 
 /* xfer_receive.c */

@@ -266,6 +266,15 @@ offer_in_turn(BsXfer *self, const char *jid, gboolean by_si)
     bs_xfer_wait_for_turn(self, its_turn);
 }
 
+/* The user hears of it once, however many files wait. */
+static void
+contact_is_gone(BsXfer *self)
+{
+    if (self->place != NULL)
+        bs_xfer_drop_companions(self);
+    bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+}
+
 static void
 peer_found(BsFound answer, const char *jid, gpointer data)
 {
@@ -281,9 +290,7 @@ peer_found(BsFound answer, const char *jid, gpointer data)
         bs_xfer_fail_for(self, BS_NOTICE_UNABLE, NULL);
         break;
     case BS_FOUND_NONE_ONLINE:
-        if (self->place != NULL)
-            bs_xfer_drop_companions(self);
-        bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+        contact_is_gone(self);
         break;
     case BS_FOUND_NONE_CHOSEN:
         bs_xfer_cancel(self, FALSE);
@@ -300,6 +307,8 @@ other_way_found(BsFound answer, const char *jid, gpointer data)
     self->search = NULL;
     if (answer == BS_FOUND_SI)
         offer_in_turn(self, jid, TRUE);
+    else if (answer == BS_FOUND_NONE_ONLINE)
+        contact_is_gone(self);
     else
         bs_xfer_fail_as(self, &refusal);
 }

@@ -23,14 +23,21 @@ bs_xfer_waits(const BsXfer *self)
            (self->transfer != NULL && bs_transfer_is_queued(self->transfer));
 }
 
-/* Another one that waits for the same contact. */
+/* Its file has not been offered yet. */
+static gboolean
+is_to_be_offered(const BsXfer *self)
+{
+    return self->place != NULL;
+}
+
+/* Another one of the same contact that is like that. */
 static BsXfer *
-find_companion(const BsXfer *self)
+find_companion(const BsXfer *self, gboolean (*is_like_that)(const BsXfer *self))
 {
     for (GList *item = bs_xfer_ties(); item != NULL; item = item->next) {
         BsXfer *other = item->data;
 
-        if (other != self && other->connection == self->connection && bs_xfer_waits(other) &&
+        if (other != self && other->connection == self->connection && is_like_that(other) &&
             bs_jid_same_bare(other->xfer->who, self->xfer->who))
             return other;
     }
@@ -44,7 +51,7 @@ bs_xfer_tell_of_waiting(BsXfer *self)
     const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
     g_autofree char *sentence = bs_notice_of(BS_NOTICE_QUEUED, alias, bs_xfer_file_name(self), NULL);
 
-    if (find_companion(self) != NULL)
+    if (find_companion(self, bs_xfer_waits) != NULL)
         return;
     bs_log(NULL, "told the user: %s", sentence);
     purple_xfer_conversation_write(self->xfer, sentence, FALSE);
@@ -81,6 +88,6 @@ bs_xfer_drop_companions(BsXfer *self)
 {
     BsXfer *other;
 
-    while ((other = find_companion(self)) != NULL)
+    while ((other = find_companion(self, is_to_be_offered)) != NULL)
         bs_xfer_drop(other);
 }

@@ -18,7 +18,7 @@ import runner
 import shares
 from case import TESTS, Case, Lab
 
-GROUPS = ("transfers", "endings", "routes", "addresses", "others", "si", "rooms", "hostile")
+GROUPS = ("transfers", "endings", "queue", "routes", "addresses", "others", "si", "rooms", "hostile")
 
 
 def arguments():
