@@ -26,6 +26,7 @@ from headless import Gone  # noqa: E402
 
 MEMORY = "/dev/shm"
 ROUNDS = 5
+MANY = 100
 STALL_MS = 2000
 TICKS = os.sysconf("SC_CLK_TCK")
 LINE = "%-62s %10s %10s %7s   %s"
@@ -128,6 +129,22 @@ class Session:
         remove(os.path.join(receiver.downloads, os.path.basename(path)))
         return run
 
+    def move_many(self, paths):
+        """All are sent at the same moment; the queue does the rest. Of the run, only the seconds count."""
+        receiver = self.receiver.client
+        since = receiver.now()
+        for path in paths:
+            self.sender.client.tell("send", self.sender.jid, self.receiver.jid, path)
+        began = receiver.wait("xfer", since, stage="file-recv-start")["at"]
+        last = max(receiver.wait("xfer", since, stage="progress", name=os.path.basename(path),
+                                 where=lambda event: event["sent"] == event["size"])["at"] for path in paths)
+        for path in paths:
+            name = os.path.basename(path)
+            receiver.wait("xfer", since, stage="file-recv-complete", name=name)
+            receiver.wait("xfer", since, stage="destroyed", name=name)
+            remove(os.path.join(receiver.downloads, name))
+        return Run(last - began, 0)
+
     def close(self):
         self.case.abandon()
 
@@ -207,6 +224,32 @@ def measure_session(report, lab, folder, source, mib, rounds, pump):
     report.below("memory of a transfer", max(best["hash on"].memory, best["hash off"].memory) / MIB, "MiB", 2)
 
 
+def copies(folder, count, size):
+    """So many files of that size, which take the room of one."""
+    paths = [os.path.join(folder, "many", "file %d" % number) for number in range(count)]
+    os.makedirs(os.path.dirname(paths[0]))
+    with open(paths[0], "wb") as f:
+        f.write(os.urandom(size))
+    for path in paths[1:]:
+        os.link(paths[0], path)
+    return paths
+
+
+def measure_queue(report, lab, folder, source, mib, rounds):
+    many = copies(folder, MANY, mib * MIB // MANY)
+    best = {way: Best() for way in ("many", "one")}
+    session = Session(lab, os.path.join(folder, "queue"), True)
+    try:
+        for _ in range(rounds):
+            best["many"].runs.append(session.move_many(many))
+            best["one"].runs.append(session.move(source))
+    finally:
+        session.close()
+    print("\n== Many files, %d MiB together\n" % mib)
+    print(LINE % ("", "many", "one", "ratio", ""))
+    report.faster("%d files, four at a time, against one of as many bytes" % MANY, best["many"], best["one"], mib, 0.9)
+
+
 def run(options):
     report = Report()
     build = os.path.abspath(options.build)
@@ -221,6 +264,7 @@ def run(options):
         lab = Lab(build, folder)
         try:
             measure_session(report, lab, folder, source, options.mib, options.rounds, pump)
+            measure_queue(report, lab, folder, source, options.mib, options.rounds)
         finally:
             lab.close()
     print("\n%d goals met, %d missed" % (report.met, report.missed))
