@@ -118,7 +118,7 @@ BsTransfer *bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProto
 BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const BsTransferProtocol *protocol,
                                      const char *own_jid, BsFileOffer *offer);
 
-/* It counts as one that runs, from now on and until it is freed. */
+/* It counts as one that runs, from now on and until its bytes are through or it is freed. */
 void bs_transfer_run(BsTransfer *transfer);
 
 /* The offer's line in the debug window: "offered to", "offered by". */

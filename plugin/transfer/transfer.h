@@ -54,8 +54,9 @@ BsTransfer *bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFi
 BsTransfer *bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                                  BsSource *source, const BsTransferEvents *events, gpointer data);
 
-/* The place with which it was offered (taken): the transfer gives it back at its end. One that has none runs
- * without asking once it is accepted, and counts all the same. NULL is allowed. */
+/* The place with which it was offered (taken): the transfer gives it back when its bytes are through, or it
+ * ends. One that has none runs without asking once it is accepted, and counts all the same. NULL is allowed.
+ */
 void bs_transfer_hold_place(BsTransfer *transfer, BsPlace *place);
 
 /* Inside `ended`, of one that was not accepted: its place, the caller's now, for another offer of the file.

@@ -136,10 +136,11 @@ class Session:
         for path in paths:
             self.sender.client.tell("send", self.sender.jid, self.receiver.jid, path)
         began = receiver.wait("xfer", since, stage="file-recv-start")["at"]
-        last = max(receiver.wait("xfer", since, stage="progress", name=os.path.basename(path),
-                                 where=lambda event: event["sent"] == event["size"])["at"] for path in paths)
+        last = began
         for path in paths:
             name = os.path.basename(path)
+            last = max(last, receiver.wait("xfer", since, stage="progress", name=name,
+                                           where=lambda event: event["sent"] == event["size"])["at"])
             receiver.wait("xfer", since, stage="file-recv-complete", name=name)
             receiver.wait("xfer", since, stage="destroyed", name=name)
             remove(os.path.join(receiver.downloads, name))
@@ -236,18 +237,22 @@ def copies(folder, count, size):
 
 
 def measure_queue(report, lab, folder, source, mib, rounds):
-    many = copies(folder, MANY, mib * MIB // MANY)
+    """Files that are not so small that it is the server's work that is measured, which has a dozen stanzas for each."""
+    each = max(mib // 25, 1)
+    many = copies(folder, MANY, each * MIB)
     best = {way: Best() for way in ("many", "one")}
     session = Session(lab, os.path.join(folder, "queue"), True)
     try:
-        for _ in range(rounds):
+        for _ in range(min(rounds, 2)):
             best["many"].runs.append(session.move_many(many))
             best["one"].runs.append(session.move(source))
     finally:
         session.close()
-    print("\n== Many files, %d MiB together\n" % mib)
+    ours, theirs = MANY * each / best["many"].seconds, mib / best["one"].seconds
+    print("\n== Many files at once, %d of %d MiB\n" % (MANY, each))
     print(LINE % ("", "many", "one", "ratio", ""))
-    report.faster("%d files, four at a time, against one of as many bytes" % MANY, best["many"], best["one"], mib, 0.9)
+    report.row("all of them, four at a time, against one of %d MiB" % mib, ours, theirs, "MiB/s", ours / theirs,
+               "at least 0.9", ours / theirs >= 0.9)
 
 
 def run(options):
