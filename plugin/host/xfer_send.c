@@ -6,9 +6,11 @@
 #include <notify.h>
 #include <unistd.h>
 
+#include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
 #include "preferences.h"
+#include "stanza/jid.h"
 #include "stream/disk_chores.h"
 
 /* Hashing a file of this size takes less than half a second. */
@@ -17,6 +19,7 @@
 static PurpleXferUiOps watched_ui_ops; /* the UI's own, but we hear of an end before `init` */
 
 static void init_to_send(PurpleXfer *xfer);
+static void peer_found(BsFound answer, const char *jid, gpointer data);
 
 /* libpurple frees an xfer without a word when it does not like the path that was given. */
 static void
@@ -230,6 +233,7 @@ make_offer(BsXfer *self, const guint8 *md5, guint64 hashed)
         offer_by_jingle(self, offer, source);
     if (self->ui_bytes == NULL)
         bs_transfer_set_path(self->transfer, purple_xfer_get_local_filename(self->xfer), FALSE);
+    bs_transfer_hold_place(self->transfer, g_steal_pointer(&self->place));
 }
 
 static void
@@ -245,7 +249,6 @@ file_hashed(const guint8 *value, guint64 size, gpointer data)
 static void
 offer_by_si(BsXfer *self)
 {
-    self->by_si = TRUE;
     if (bs_ui_bytes_wanted(self->xfer))
         make_offer(self, NULL, 0);
     else
@@ -260,6 +263,56 @@ address_to(BsXfer *self, const char *jid)
     self->xfer->who = g_strdup(jid);
 }
 
+static gboolean
+is_present(const BsXfer *self)
+{
+    BsResources *resources = bs_peers_resources(bs_connection_peers(self->connection));
+
+    return bs_resources_find(resources, self->xfer->who) != NULL;
+}
+
+/* Who was there when the file began to wait may have left, or be there with another client. */
+static void
+search_again(BsXfer *self)
+{
+    const char *who = self->xfer->who;
+    g_autofree char *bare = bs_jid_bare(who);
+
+    if (!bs_room_has_occupant(purple_xfer_get_account(self->xfer), who))
+        who = bare;
+    self->search = bs_peer_search(bs_connection_peers(self->connection), who, peer_found, self);
+}
+
+static void
+its_turn(BsXfer *self)
+{
+    if (self->seen && !is_present(self))
+        search_again(self);
+    else if (self->by_si)
+        offer_by_si(self);
+    else
+        make_offer(self, NULL, 0);
+}
+
+/* `jid` takes files, by stream initiation or by Jingle. */
+static void
+offer_in_turn(BsXfer *self, const char *jid, gboolean by_si)
+{
+    address_to(self, jid);
+    self->by_si = by_si;
+    self->seen = is_present(self);
+    bs_xfer_wait_for_turn(self, its_turn);
+}
+
+/* The user hears of it once, however many files wait. */
+static void
+contact_is_gone(BsXfer *self)
+{
+    if (self->place != NULL)
+        bs_xfer_drop_companions(self);
+    bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+}
+
 static void
 peer_found(BsFound answer, const char *jid, gpointer data)
 {
@@ -268,18 +321,14 @@ peer_found(BsFound answer, const char *jid, gpointer data)
     self->search = NULL;
     switch (answer) {
     case BS_FOUND_JINGLE:
-        address_to(self, jid);
-        make_offer(self, NULL, 0);
-        break;
     case BS_FOUND_SI:
-        address_to(self, jid);
-        offer_by_si(self);
+        offer_in_turn(self, jid, answer == BS_FOUND_SI);
         break;
     case BS_FOUND_NONE_ABLE:
         bs_xfer_fail_for(self, BS_NOTICE_UNABLE, NULL);
         break;
     case BS_FOUND_NONE_ONLINE:
-        bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+        contact_is_gone(self);
         break;
     case BS_FOUND_NONE_CHOSEN:
         bs_xfer_cancel(self, FALSE);
@@ -293,34 +342,37 @@ other_way_found(BsFound answer, const char *jid, gpointer data)
     BsXfer *self = data;
     BsEnd refusal = {.reason = BS_END_UNSUPPORTED};
 
-    (void)jid;
     self->search = NULL;
     if (answer == BS_FOUND_SI)
-        offer_by_si(self);
+        offer_in_turn(self, jid, TRUE);
+    else if (answer == BS_FOUND_NONE_ONLINE)
+        contact_is_gone(self);
     else
         bs_xfer_fail_as(self, &refusal);
 }
 
 static gboolean
-send_in_band(BsXfer *self)
+send_in_band(BsXfer *self, BsTransfer *transfer)
 {
     if (self->in_band)
         return FALSE;
     bs_log(NULL, "%s is offered the file once more, in-band at once", self->xfer->who);
     self->in_band = TRUE;
     self->accepted = FALSE;
+    self->place = bs_transfer_take_place(transfer);
     make_offer(self, NULL, 0);
     return TRUE;
 }
 
 gboolean
-bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end)
+bs_xfer_send_otherwise(BsXfer *self, BsTransfer *transfer, const BsEnd *end)
 {
     if (end->in_band_is_left)
-        return send_in_band(self);
+        return send_in_band(self, transfer);
     if (end->reason != BS_END_UNSUPPORTED || self->accepted || self->by_si)
         return FALSE;
     bs_log(NULL, "%s takes no files by Jingle after all", self->xfer->who);
+    self->place = bs_transfer_take_place(transfer);
     self->search = bs_peer_search_without_jingle(bs_connection_peers(self->connection), self->xfer->who,
                                                  other_way_found, self);
     return TRUE;

@@ -213,8 +213,8 @@ ended_by_error(BsTransfer *transfer, const char *error)
 static void
 ended_with_success(BsTransfer *transfer)
 {
-    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_LOST &&
-        transfer->state != TRANSFER_REPLACING) {
+    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_QUEUED &&
+        transfer->state != TRANSFER_LOST && transfer->state != TRANSFER_REPLACING) {
         transfer->session_over = TRUE;
         if (transfer->state == TRANSFER_VERIFYING)
             bs_transfer_verify(transfer, TRUE);

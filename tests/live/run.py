@@ -18,7 +18,7 @@ import runner
 import shares
 from case import TESTS, Case, Lab
 
-GROUPS = ("transfers", "endings", "resume", "routes", "addresses", "clients", "others", "si", "rooms",
+GROUPS = ("transfers", "endings", "resume", "queue", "routes", "addresses", "clients", "others", "si", "rooms",
           "pictures", "hostile", "whole")
 
 
