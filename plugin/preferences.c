@@ -9,6 +9,12 @@
 #define PREFERENCES "/plugins/core/bytestreams"
 #define TELL_ADDRESSES PREFERENCES "/tell_addresses"
 #define BENCH_SKIP_HASH PREFERENCES "/bench_skip_hash"
+#define TRANSFERS_AT_ONCE PREFERENCES "/transfers_at_once"
+#define SPEED_LIMIT PREFERENCES "/speed_limit"
+
+#define AT_ONCE_DEFAULT 4
+#define AT_ONCE_MAX 50
+#define SPEED_MAX_KIB (1024 * 1024)
 
 /* The default is everyone: it is always the user's own act that tells his addresses, and only to the person
  * whom he sends a file or whose file he accepts. He expects that such a file arrives, and quickly, also with
@@ -23,13 +29,49 @@ static const struct {
     [BS_TELL_NOBODY] = {"nobody", N_("Nobody")},
 };
 
+static void (*preferences_changed)(void); /* its address is the handle of our callback */
+
 void
 bs_preferences_register(void)
 {
     purple_prefs_add_none("/plugins/core");
     purple_prefs_add_none(PREFERENCES);
     purple_prefs_add_string(TELL_ADDRESSES, tell_addresses[BS_TELL_EVERYONE].value);
+    purple_prefs_add_int(TRANSFERS_AT_ONCE, AT_ONCE_DEFAULT);
+    purple_prefs_add_int(SPEED_LIMIT, 0);
     purple_prefs_add_bool(BENCH_SKIP_HASH, FALSE);
+}
+
+/* Bounds on the page are only the spin button's. */
+guint
+bs_preferences_transfers_at_once(void)
+{
+    return (guint)CLAMP(purple_prefs_get_int(TRANSFERS_AT_ONCE), 1, AT_ONCE_MAX);
+}
+
+guint64
+bs_preferences_speed_limit(void)
+{
+    return (guint64)CLAMP(purple_prefs_get_int(SPEED_LIMIT), 0, SPEED_MAX_KIB) * 1024;
+}
+
+static void
+preference_changed(const char *name, PurplePrefType type, gconstpointer value, gpointer data)
+{
+    (void)name;
+    (void)type;
+    (void)value;
+    (void)data;
+    preferences_changed();
+}
+
+void
+bs_preferences_watch(void (*changed)(void))
+{
+    purple_prefs_disconnect_by_handle(&preferences_changed);
+    preferences_changed = changed;
+    if (changed != NULL)
+        purple_prefs_connect_callback(&preferences_changed, PREFERENCES, preference_changed, NULL);
 }
 
 gboolean
@@ -70,6 +112,15 @@ note(const char *text)
     return pref;
 }
 
+static PurplePluginPref *
+number(const char *name, const char *label, int least, int most)
+{
+    PurplePluginPref *pref = purple_plugin_pref_new_with_name_and_label(name, label);
+
+    purple_plugin_pref_set_bounds(pref, least, most);
+    return pref;
+}
+
 static PurplePluginPrefFrame *
 page_frame(PurplePlugin *plugin)
 {
@@ -87,6 +138,10 @@ page_frame(PurplePlugin *plugin)
                "others files go through relays or the chat\n"
                "server. An account with a proxy of its own\n"
                "tells nobody an address.")));
+    purple_plugin_pref_frame_add(frame, purple_plugin_pref_new_with_label(_("Limits")));
+    purple_plugin_pref_frame_add(frame, number(TRANSFERS_AT_ONCE, _("Transfers at once:"), 1, AT_ONCE_MAX));
+    purple_plugin_pref_frame_add(
+        frame, number(SPEED_LIMIT, _("Speed in each direction (KiB/s, 0: no limit):"), 0, SPEED_MAX_KIB));
     return frame;
 }
 

@@ -21,6 +21,15 @@ PurplePluginUiInfo *bs_preferences_page(void);
 
 BsTellAddresses bs_preferences_tell_addresses(void);
 
+/* How many transfers may run at once, 1 to 50. */
+guint bs_preferences_transfers_at_once(void);
+
+/* How fast files may move in each direction, in bytes a second; 0: as fast as they can. */
+guint64 bs_preferences_speed_limit(void);
+
+/* From now on `changed` is called whenever one of the preferences has been changed; NULL: none any more. */
+void bs_preferences_watch(void (*changed)(void));
+
 /* FALSE if files are neither hashed nor verified: a preference on no page ("bench_skip_hash"), for measuring
  * how fast they move. */
 gboolean bs_preferences_hashes_files(void);

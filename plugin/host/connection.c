@@ -5,6 +5,7 @@
 #include <signals.h>
 
 #include "host/disclosure.h"
+#include "host/limits.h"
 #include "host/room.h"
 #include "log.h"
 #include "preferences.h"
@@ -72,6 +73,7 @@ connection_new(PurpleConnection *gc)
     connection->endpoint =
         bs_endpoint_new(connection->link, connection->account, &endpoint_events, connection);
     bs_endpoint_set_proxies(connection->endpoint, connection->proxies);
+    bs_endpoint_set_queue(connection->endpoint, bs_limits_queue());
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
     bs_endpoint_set_own_jid_policy(connection->endpoint, bs_room_own_jid);
     bs_endpoint_set_thumbnails(connection->endpoint, bs_disclosure_is_contact);

@@ -200,6 +200,18 @@ format_of_notice(BsNotice notice)
     case BS_NOTICE_NOT_ONLINE:
         return _(
             "“%1$s” was not sent to %2$s, who is not online or does not answer. Send it when %2$s is back.");
+    case BS_NOTICE_SILENT:
+        return _(
+            "%2$s has not answered the offer of “%1$s” yet. It stays open. If nothing asks %2$s about it, "
+            "%2$s's program may not be able to receive files.");
+    case BS_NOTICE_NOT_SHOWN:
+        return _("%2$s has not answered the offer of “%1$s” yet. It stays open. If nothing asks %2$s about "
+                 "it, that "
+                 "is a fault of %2$s's program%3$s: it has to be updated, or the file sent in another way.");
+    case BS_NOTICE_QUEUED:
+        return _(
+            "The transfer of “%1$s” with %2$s waits its turn, as earlier ones are still under way; how many "
+            "go at once can be set in the preferences of the plugin for file transfers.");
     case BS_NOTICE_COUNT:
         break;
     }

@@ -6,7 +6,7 @@
 
 #include "transfer/transfer.h"
 
-/* What ended a transfer on this side, or kept it from beginning. */
+/* What ended a transfer on this side, or kept it from beginning, or is worth knowing meanwhile. */
 typedef enum {
     BS_NOTICE_UNLOADED,           /* the plugin was switched off */
     BS_NOTICE_UNLOADED_FOR_NOW,   /* ... and the transfer goes on later */
@@ -22,13 +22,16 @@ typedef enum {
     BS_NOTICE_TOO_LARGE,   /* more bytes than libpurple can count on this machine */
     BS_NOTICE_UNABLE,      /* no program of the peer's takes files */
     BS_NOTICE_NOT_ONLINE,  /* nobody is there to take it */
+    BS_NOTICE_SILENT,      /* the peer has not answered an offer yet */
+    BS_NOTICE_NOT_SHOWN,   /* ... and its program (`detail`) is known not to show offers */
+    BS_NOTICE_QUEUED,      /* nothing ended it: others are under way, and it waits */
     BS_NOTICE_COUNT,
 } BsNotice;
 
 /* How a transfer ended. `alias` is the peer as the user knows it. */
 char *bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const char *file_name);
 
-/* `detail` is the system's reason, or NULL. */
+/* `detail` is the system's reason, or the peer's program, or NULL. */
 char *bs_notice_of(BsNotice notice, const char *alias, const char *file_name, const char *detail);
 
 /* Which way the bytes take: "Sent over a direct connection." */

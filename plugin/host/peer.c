@@ -124,7 +124,7 @@ ways_from_caps(BsPeers *peers, const char *jid)
     CapsQuestion question = {keeper_of_caps(peers), peers->account, jid};
 
     if (question.prpl == NULL)
-        return (BsPeerWays){0};
+        return (BsPeerWays){.version = BS_JINGLE_FILE_5};
     return bs_resources_ways_from_features(caps_have_feature, &question);
 }
 
@@ -155,6 +155,16 @@ bs_peers_hashes_of(BsPeers *peers, const char *jid)
     if (resource != NULL && resource->ability != BS_PEER_UNKNOWN)
         return resource->hashes;
     return ways_from_caps(peers, jid).hashes;
+}
+
+BsJingleFileVersion
+bs_peers_version_of(BsPeers *peers, const char *jid)
+{
+    const BsResource *resource = bs_resources_find(peers->resources, jid);
+
+    if (resource != NULL && resource->ability != BS_PEER_UNKNOWN)
+        return resource->version;
+    return ways_from_caps(peers, jid).version;
 }
 
 BsPeerAbility

@@ -37,6 +37,10 @@ gboolean bs_peers_has_feature(BsPeers *peers, const char *jid, const char *featu
 /* Which hashes exactly this JID announces: a bit set of BsHash, 0 if nothing is known. */
 guint bs_peers_hashes_of(BsPeers *peers, const char *jid);
 
+/* The newest version of Jingle file transfer in which exactly this JID takes files; of whom nothing is known,
+ * the newest there is. */
+BsJingleFileVersion bs_peers_version_of(BsPeers *peers, const char *jid);
+
 /* All owned by the object, or borrowed. */
 BsIqLink *bs_peers_link(const BsPeers *peers);
 PurpleAccount *bs_peers_account(const BsPeers *peers);

@@ -205,6 +205,7 @@ take_ways(Candidate *candidate, BsPeerWays ways)
     if (resource != NULL) {
         resource->ability = bs_resources_best_way(&ways);
         resource->hashes = ways.hashes;
+        resource->version = ways.version;
     }
     if (search->without_jingle)
         ways.jingle = FALSE;

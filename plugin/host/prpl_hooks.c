@@ -8,6 +8,7 @@
 #include "host/connection.h"
 #include "host/features.h"
 #include "host/jingle_guard.h"
+#include "host/limits.h"
 #include "host/override.h"
 #include "host/resumption.h"
 #include "host/xfer.h"
@@ -255,6 +256,7 @@ bs_prpl_hooks_install(void)
     if (prpl->handle != NULL)
         g_module_symbol(prpl->handle, "jingle_session_find_by_sid", (gpointer *)&find_session);
     bs_resumption_start();
+    bs_limits_start();
     bs_xfers_start();
     purple_signal_connect(prpl, "jabber-receiving-iq", &signal_handle, PURPLE_CALLBACK(receiving_iq), NULL);
     purple_signal_connect_priority(prpl, "jabber-receiving-iq", &signal_handle,
@@ -276,6 +278,7 @@ bs_prpl_hooks_remove(void)
     bs_xfers_stop();
     bs_connections_stop();
     bs_resumption_stop();
+    bs_limits_stop();
     purple_signals_disconnect_by_handle(&signal_handle);
     bs_features_withdraw(prpl, bs_endpoint_features());
     prpl = NULL;

@@ -13,8 +13,6 @@
 #define NS_CAPS "http://jabber.org/protocol/caps"
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
 #define NS_MUC_USER "http://jabber.org/protocol/muc#user"
-/* Older versions are understood, but our offers are written in this one. */
-#define NS_FILE_TRANSFER "urn:xmpp:jingle:apps:file-transfer:5"
 #define NS_S5B "urn:xmpp:jingle:transports:s5b:1"
 
 struct _BsResources {
@@ -171,15 +169,30 @@ query_has_feature(const char *feature, gpointer data)
     return FALSE;
 }
 
+/* FALSE if it takes no files by Jingle, in no version. */
+static gboolean
+newest_version(BsHasFeature has_feature, gpointer data, BsJingleFileVersion *version)
+{
+    for (guint i = BS_JINGLE_FILE_5 + 1; i-- > 0;) {
+        *version = (BsJingleFileVersion)i;
+        if (has_feature(bs_jingle_file_xmlns(*version), data))
+            return TRUE;
+    }
+    *version = BS_JINGLE_FILE_5;
+    return FALSE;
+}
+
 BsPeerWays
 bs_resources_ways_from_features(BsHasFeature has_feature, gpointer data)
 {
+    BsJingleFileVersion version;
     BsPeerWays ways = {
-        .jingle = has_feature(NS_FILE_TRANSFER, data) && has_feature(NS_S5B, data),
+        .jingle = newest_version(has_feature, data, &version) && has_feature(NS_S5B, data),
         .si = has_feature(BS_NS_SI_FILE, data) &&
               (has_feature(BS_NS_BYTESTREAMS, data) || has_feature(BS_NS_IBB, data)),
     };
 
+    ways.version = version;
     for (guint hash = 0; hash < BS_HASH_COUNT; hash++)
         if (has_feature(bs_hash_feature((BsHash)hash), data))
             ways.hashes |= 1u << hash;
@@ -191,7 +204,8 @@ bs_resources_ways_from_disco(const xmlnode *iq)
 {
     xmlnode *query = bs_xml_child(iq, "query", NS_DISCO_INFO);
 
-    return query != NULL ? bs_resources_ways_from_features(query_has_feature, query) : (BsPeerWays){0};
+    return query != NULL ? bs_resources_ways_from_features(query_has_feature, query)
+                         : (BsPeerWays){.version = BS_JINGLE_FILE_5};
 }
 
 BsPeerAbility

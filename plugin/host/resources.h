@@ -6,6 +6,8 @@
 #include <glib.h>
 #include <xmlnode.h>
 
+#include "transfer/jingle_file.h"
+
 typedef enum {
     BS_PEER_UNKNOWN, /* not asked yet */
     BS_PEER_JINGLE,  /* takes files by Jingle over SOCKS5 bytestreams, whatever else it can do */
@@ -18,7 +20,8 @@ typedef struct {
     int priority;
     char *caps; /* the hash of its capabilities (XEP-0115), NULL if it told none */
     BsPeerAbility ability;
-    guint hashes; /* once the ability is known: bit set of the BsHash that it announces */
+    guint hashes;                /* once the ability is known: bit set of the BsHash that it announces ... */
+    BsJingleFileVersion version; /* ... and the newest that it takes files in */
 } BsResource;
 
 typedef struct _BsResources BsResources;
@@ -39,9 +42,10 @@ GPtrArray *bs_resources_of(BsResources *resources, const char *bare, const char 
 
 /* How a resource announces that it takes files, and what it compares them with. */
 typedef struct {
-    gboolean jingle; /* XEP-0234, 11; XEP-0260, 5 */
-    gboolean si;     /* XEP-0096, 6; XEP-0065 or XEP-0047 */
-    guint hashes;    /* XEP-0300, 6: bit set of the BsHash that it can verify */
+    gboolean jingle;             /* XEP-0234, 11; XEP-0260, 5 */
+    gboolean si;                 /* XEP-0096, 6; XEP-0065 or XEP-0047 */
+    guint hashes;                /* XEP-0300, 6: bit set of the BsHash that it can verify */
+    BsJingleFileVersion version; /* the newest of Jingle file transfer that it announces, if any */
 } BsPeerWays;
 
 /* What the answer to a disco#info request says. */

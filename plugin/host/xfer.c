@@ -9,6 +9,13 @@
 #include "stanza/jid.h"
 
 static GList *ties; /* BsXfer */
+
+GList *
+bs_xfer_ties(void)
+{
+    return ties;
+}
+
 const char *
 bs_xfer_alias(PurpleAccount *account, const char *who)
 {
@@ -36,6 +43,8 @@ bs_xfer_release(BsXfer *self)
     bs_peer_search_cancel(&self->search);
     bs_file_hash_cancel(&self->hash);
     bs_xfer_drop_rest(self);
+    g_clear_pointer(&self->silence, bs_silence_free);
+    bs_place_free(self->place);
     if (transfer != NULL && bs_transfer_is_incoming(transfer) && !self->accepted)
         bs_transfer_decline(transfer);
     else if (transfer != NULL)
@@ -168,6 +177,14 @@ transfer_accepted(BsTransfer *transfer, gpointer data)
 
     (void)transfer;
     self->accepted = TRUE;
+    g_clear_pointer(&self->silence, bs_silence_free);
+}
+
+static void
+transfer_queued(BsTransfer *transfer, gpointer data)
+{
+    (void)transfer;
+    bs_xfer_tell_of_waiting(data);
 }
 
 static void
@@ -222,17 +239,15 @@ file_arrived(BsXfer *self, const BsEnd *end)
     complete(self);
 }
 
-/* The user hears of what was under way; an open dialog just closes. */
+/* The user hears of what was under way, but not of each of a hundred that waited for their turn; an open
+ * dialog just closes. */
 static void
-give_up(BsXfer *self, BsNotice notice)
+give_up(BsXfer *self, gboolean waited, BsNotice notice)
 {
-    if (self->dialog_open) {
-        /* Without a name, libpurple does not say that the user cancelled it. */
-        purple_xfer_set_filename(self->xfer, NULL);
-        bs_xfer_cancel(self, FALSE);
-    } else {
+    if (self->dialog_open || waited)
+        bs_xfer_drop(self);
+    else
         bs_xfer_fail_for(self, notice, NULL);
-    }
 }
 
 static void
@@ -240,10 +255,11 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 {
     BsXfer *self = data;
 
-    (void)transfer;
     self->transfer = NULL;
+    g_clear_pointer(&self->silence, bs_silence_free);
     if (self->going_offline) {
-        give_up(self, end->goes_on ? BS_NOTICE_SIGNED_OFF_FOR_NOW : BS_NOTICE_SIGNED_OFF);
+        give_up(self, bs_transfer_is_queued(transfer),
+                end->goes_on ? BS_NOTICE_SIGNED_OFF_FOR_NOW : BS_NOTICE_SIGNED_OFF);
         return;
     }
     switch (end->reason) {
@@ -256,7 +272,7 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
         bs_xfer_cancel(self, TRUE);
         break;
     default:
-        if (!bs_xfer_send_otherwise(self, end))
+        if (!bs_xfer_send_otherwise(self, transfer, end))
             bs_xfer_fail_as(self, end);
         break;
     }
@@ -264,6 +280,7 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 
 const BsTransferEvents bs_xfer_transfer_events = {
     .accepted = transfer_accepted,
+    .queued = transfer_queued,
     .started = transfer_started,
     .progress = transfer_progress,
     .ended = transfer_ended,
@@ -285,7 +302,7 @@ find_tie(const BsConnection *connection)
 gboolean
 bs_xfer_is_under_way(const BsXfer *self)
 {
-    return self->transfer != NULL || self->search != NULL || self->hash != NULL;
+    return self->transfer != NULL || self->search != NULL || self->hash != NULL || self->place != NULL;
 }
 
 /* A transfer ends with its connection, which tells the peer. */
@@ -298,7 +315,7 @@ bs_xfers_connection_closing(BsConnection *connection)
         if (self->transfer != NULL)
             self->going_offline = TRUE;
         else if (bs_xfer_is_under_way(self))
-            give_up(self, BS_NOTICE_SIGNED_OFF);
+            give_up(self, bs_xfer_waits(self), BS_NOTICE_SIGNED_OFF);
         else
             bs_xfer_cancel(self, FALSE);
     }
@@ -310,11 +327,12 @@ end_all(void)
     BsXfer *self;
 
     while ((self = find_tie(NULL)) != NULL) {
-        if (self->transfer != NULL && self->accepted)
-            give_up(self, bs_transfer_leave(g_steal_pointer(&self->transfer)) ? BS_NOTICE_UNLOADED_FOR_NOW
-                                                                              : BS_NOTICE_UNLOADED);
+        if (self->transfer != NULL && self->accepted && !bs_xfer_waits(self))
+            give_up(self, FALSE,
+                    bs_transfer_leave(g_steal_pointer(&self->transfer)) ? BS_NOTICE_UNLOADED_FOR_NOW
+                                                                        : BS_NOTICE_UNLOADED);
         else if (bs_xfer_is_under_way(self))
-            give_up(self, BS_NOTICE_UNLOADED);
+            give_up(self, bs_xfer_waits(self), BS_NOTICE_UNLOADED);
         else
             bs_xfer_cancel(self, FALSE);
     }

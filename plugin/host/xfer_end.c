@@ -108,6 +108,14 @@ bs_xfer_fail_for(BsXfer *self, BsNotice notice, const char *detail)
     fail(self, sentence, notice == BS_NOTICE_SIGNED_OFF_FOR_NOW || notice == BS_NOTICE_UNLOADED_FOR_NOW);
 }
 
+void
+bs_xfer_drop(BsXfer *self)
+{
+    /* Without a name, libpurple does not say that the user cancelled it. */
+    purple_xfer_set_filename(self->xfer, NULL);
+    bs_xfer_cancel(self, FALSE);
+}
+
 static void
 core_quits(gpointer data)
 {

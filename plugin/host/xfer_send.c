@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <conversation.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <notify.h>
 #include <unistd.h>
 
+#include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
 #include "preferences.h"
+#include "stanza/jid.h"
 #include "stream/disk_chores.h"
 
 /* Hashing a file of this size takes less than half a second. */
 #define HASHED_MAX (64 * 1024 * 1024)
 
-/* bs_transfer_offer() or bs_transfer_offer_si(). */
-typedef BsTransfer *(*OfferFile)(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
-                                 BsSource *source, const BsTransferEvents *events, gpointer data);
-
 static PurpleXferUiOps watched_ui_ops; /* the UI's own, but we hear of an end before `init` */
 
 static void init_to_send(PurpleXfer *xfer);
+static void peer_found(BsFound answer, const char *jid, gpointer data);
 
 /* libpurple frees an xfer without a word when it does not like the path that was given. */
 static void
@@ -169,9 +170,42 @@ open_source(BsXfer *self, guint64 *size, GError **error)
     return bs_ui_bytes_source(self->ui_bytes);
 }
 
+/* The offer waits on, but the user may have to do something about it. */
+static void
+peer_is_silent(const char *program, gpointer data)
+{
+    BsXfer *self = data;
+    PurpleAccount *account = purple_xfer_get_account(self->xfer);
+    BsNotice notice = program != NULL ? BS_NOTICE_NOT_SHOWN : BS_NOTICE_SILENT;
+    g_autofree char *sentence =
+        bs_notice_of(notice, bs_xfer_alias(account, self->xfer->who), bs_xfer_file_name(self), program);
+
+    bs_log(NULL, "told the user: %s", sentence);
+    /* Where there is no conversation, this writes nothing; somebody who only thinks is not worth a dialog. */
+    purple_xfer_conversation_write(self->xfer, sentence, FALSE);
+    if (program != NULL &&
+        purple_find_conversation_with_account(PURPLE_CONV_TYPE_IM, self->xfer->who, account) == NULL)
+        purple_notify_info(purple_account_get_connection(account), NULL, sentence, NULL);
+}
+
+static void
+offer_by_jingle(BsXfer *self, BsFileOffer *offer, BsSource *source)
+{
+    const BsJingleManner manner = {
+        .version = bs_peers_version_of(bs_connection_peers(self->connection), self->xfer->who),
+        .in_band = self->in_band,
+    };
+
+    bs_xfer_add_thumbnail(self, offer);
+    self->silence =
+        bs_silence_new(bs_connection_link(self->connection), self->xfer->who, peer_is_silent, self);
+    self->transfer = bs_transfer_offer_in(bs_connection_endpoint(self->connection), self->xfer->who, &manner,
+                                          offer, source, &bs_xfer_transfer_events, self);
+}
+
 /* `md5`: of the first `hashed` bytes, which are the whole file unless that has changed; NULL: unknown. */
 static void
-make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed)
+make_offer(BsXfer *self, const guint8 *md5, guint64 hashed)
 {
     g_autoptr(BsFileOffer) offer = NULL;
     g_autoptr(GError) error = NULL;
@@ -192,12 +226,14 @@ make_offer(BsXfer *self, OfferFile offer_file, const guint8 *md5, guint64 hashed
     offer = describe(self, size);
     if (md5 != NULL && hashed == size)
         bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
-    if (offer_file == bs_transfer_offer)
-        bs_xfer_add_thumbnail(self, offer);
-    self->transfer = offer_file(bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
-                                &bs_xfer_transfer_events, self);
+    if (self->by_si)
+        self->transfer = bs_transfer_offer_si(bs_connection_endpoint(self->connection), self->xfer->who,
+                                              offer, source, &bs_xfer_transfer_events, self);
+    else
+        offer_by_jingle(self, offer, source);
     if (self->ui_bytes == NULL)
         bs_transfer_set_path(self->transfer, purple_xfer_get_local_filename(self->xfer), FALSE);
+    bs_transfer_hold_place(self->transfer, g_steal_pointer(&self->place));
 }
 
 static void
@@ -206,16 +242,15 @@ file_hashed(const guint8 *value, guint64 size, gpointer data)
     BsXfer *self = data;
 
     self->hash = NULL;
-    make_offer(self, bs_transfer_offer_si, value, size);
+    make_offer(self, value, size);
 }
 
 /* Stream initiation has no later word in which a hash could follow. */
 static void
 offer_by_si(BsXfer *self)
 {
-    self->by_si = TRUE;
     if (bs_ui_bytes_wanted(self->xfer))
-        make_offer(self, bs_transfer_offer_si, NULL, 0);
+        make_offer(self, NULL, 0);
     else
         self->hash = bs_file_hash_new(purple_xfer_get_local_filename(self->xfer), BS_HASH_MD5, HASHED_MAX,
                                       file_hashed, self);
@@ -228,6 +263,56 @@ address_to(BsXfer *self, const char *jid)
     self->xfer->who = g_strdup(jid);
 }
 
+static gboolean
+is_present(const BsXfer *self)
+{
+    BsResources *resources = bs_peers_resources(bs_connection_peers(self->connection));
+
+    return bs_resources_find(resources, self->xfer->who) != NULL;
+}
+
+/* Who was there when the file began to wait may have left, or be there with another client. */
+static void
+search_again(BsXfer *self)
+{
+    const char *who = self->xfer->who;
+    g_autofree char *bare = bs_jid_bare(who);
+
+    if (!bs_room_has_occupant(purple_xfer_get_account(self->xfer), who))
+        who = bare;
+    self->search = bs_peer_search(bs_connection_peers(self->connection), who, peer_found, self);
+}
+
+static void
+its_turn(BsXfer *self)
+{
+    if (self->seen && !is_present(self))
+        search_again(self);
+    else if (self->by_si)
+        offer_by_si(self);
+    else
+        make_offer(self, NULL, 0);
+}
+
+/* `jid` takes files, by stream initiation or by Jingle. */
+static void
+offer_in_turn(BsXfer *self, const char *jid, gboolean by_si)
+{
+    address_to(self, jid);
+    self->by_si = by_si;
+    self->seen = is_present(self);
+    bs_xfer_wait_for_turn(self, its_turn);
+}
+
+/* The user hears of it once, however many files wait. */
+static void
+contact_is_gone(BsXfer *self)
+{
+    if (self->place != NULL)
+        bs_xfer_drop_companions(self);
+    bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+}
+
 static void
 peer_found(BsFound answer, const char *jid, gpointer data)
 {
@@ -236,18 +321,14 @@ peer_found(BsFound answer, const char *jid, gpointer data)
     self->search = NULL;
     switch (answer) {
     case BS_FOUND_JINGLE:
-        address_to(self, jid);
-        make_offer(self, bs_transfer_offer, NULL, 0);
-        break;
     case BS_FOUND_SI:
-        address_to(self, jid);
-        offer_by_si(self);
+        offer_in_turn(self, jid, answer == BS_FOUND_SI);
         break;
     case BS_FOUND_NONE_ABLE:
         bs_xfer_fail_for(self, BS_NOTICE_UNABLE, NULL);
         break;
     case BS_FOUND_NONE_ONLINE:
-        bs_xfer_fail_for(self, BS_NOTICE_NOT_ONLINE, NULL);
+        contact_is_gone(self);
         break;
     case BS_FOUND_NONE_CHOSEN:
         bs_xfer_cancel(self, FALSE);
@@ -261,20 +342,37 @@ other_way_found(BsFound answer, const char *jid, gpointer data)
     BsXfer *self = data;
     BsEnd refusal = {.reason = BS_END_UNSUPPORTED};
 
-    (void)jid;
     self->search = NULL;
     if (answer == BS_FOUND_SI)
-        offer_by_si(self);
+        offer_in_turn(self, jid, TRUE);
+    else if (answer == BS_FOUND_NONE_ONLINE)
+        contact_is_gone(self);
     else
         bs_xfer_fail_as(self, &refusal);
 }
 
-gboolean
-bs_xfer_send_otherwise(BsXfer *self, const BsEnd *end)
+static gboolean
+send_in_band(BsXfer *self, BsTransfer *transfer)
 {
+    if (self->in_band)
+        return FALSE;
+    bs_log(NULL, "%s is offered the file once more, in-band at once", self->xfer->who);
+    self->in_band = TRUE;
+    self->accepted = FALSE;
+    self->place = bs_transfer_take_place(transfer);
+    make_offer(self, NULL, 0);
+    return TRUE;
+}
+
+gboolean
+bs_xfer_send_otherwise(BsXfer *self, BsTransfer *transfer, const BsEnd *end)
+{
+    if (end->in_band_is_left)
+        return send_in_band(self, transfer);
     if (end->reason != BS_END_UNSUPPORTED || self->accepted || self->by_si)
         return FALSE;
     bs_log(NULL, "%s takes no files by Jingle after all", self->xfer->who);
+    self->place = bs_transfer_take_place(transfer);
     self->search = bs_peer_search_without_jingle(bs_connection_peers(self->connection), self->xfer->who,
                                                  other_way_found, self);
     return TRUE;

@@ -37,6 +37,28 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/jingle_clients.c",
             .test_case = "<candidate-activated cid='{cid}'/>",
         },
+    [BS_ALLOW_CONTENT_WITHOUT_CREATOR] =
+        {
+            .name = "BS_ALLOW_CONTENT_WITHOUT_CREATOR",
+            .clients = "nobody that is known by name",
+            .departure = "it names a content without its creator",
+            .reason = "XEP-0166, 7.3, wants both; with one content there is no doubt which is meant",
+            .recognised = "the missing attribute",
+            .where = "transfer/jingle_session.c",
+            .test = "pair/test_corners.c",
+            .test_case = "a_content_needs_no_creator",
+        },
+    [BS_ALLOW_EMPTY_ANSWER] =
+        {
+            .name = "BS_ALLOW_EMPTY_ANSWER",
+            .clients = "nobody that is known by name",
+            .departure = "its answer has a description without a file in it",
+            .reason = "XEP-0234, 6.1, has the file there; the answer says all the same that it is accepted",
+            .recognised = "the missing element",
+            .where = "transfer/transfer_session.c",
+            .test = "pair/test_last_words.c",
+            .test_case = "\"<description xmlns='\" FT5 \"'/>\"",
+        },
     [BS_ALLOW_REASON_WITH_UNDERSCORE] =
         {
             .name = "BS_ALLOW_REASON_WITH_UNDERSCORE",
@@ -80,6 +102,28 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .where = "transfer/jingle_file.c",
             .test = "pair/jingle_clients.c",
             .test_case = "<mediaType>text/plain</mediaType>",
+        },
+    [BS_ALLOW_OLD_THUMBNAIL_TYPE] =
+        {
+            .name = "BS_ALLOW_OLD_THUMBNAIL_TYPE",
+            .clients = "Psi",
+            .departure = "it calls the media-type of a thumbnail mime-type",
+            .reason = "XEP-0264 did so in version 0 only, but nothing else can be meant",
+            .recognised = "the attribute's name",
+            .where = "transfer/thumbnail.c",
+            .test = "unit/test_thumbnail.c",
+            .test_case = " mime-type='image/png' width='64' height='64'/>",
+        },
+    [BS_ALLOW_SI_LENGTH_OF_NOTHING] =
+        {
+            .name = "BS_ALLOW_SI_LENGTH_OF_NOTHING",
+            .clients = "Psi",
+            .departure = "it wants a part whose length is 0, and means all up to the end",
+            .reason = "XEP-0096, 3, leaves the length out for that; nobody wants no bytes",
+            .recognised = "the 0",
+            .where = "transfer/stream_initiation.c",
+            .test = "unit/test_stream_initiation.c",
+            .test_case = "<range offset='5' length='0'/>",
         },
     [BS_ALLOW_SI_NO_SIZE_WITHOUT_BYTES] =
         {
@@ -215,6 +259,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .where = "transfer/transfer_session.c",
             .test = "pair/test_jingle_outgoing.c",
             .test_case = "in_band_in_a_new_session",
+        },
+    [BS_ALLOW_OFFER_NEVER_SHOWN] =
+        {
+            .name = "BS_ALLOW_OFFER_NEVER_SHOWN",
+            .clients = "Gajim, since 1.4.2",
+            .departure = "it acknowledges an offer, and never shows it to its user",
+            .reason = "nothing can be done for it, except that our user is told what to do",
+            .recognised = "a minute without an answer; name and version (XEP-0092)",
+            .where = "host/silence.c",
+            .test = "unit/test_silence.c",
+            .test_case = "<name>Gajim</name><version>1.7.3</version>",
         },
     [BS_ALLOW_PROXY_ERROR_WITH_CID] =
         {

@@ -76,6 +76,26 @@ bs_file_job_wait(BsFileJob *job, short events)
     return !bs_worker_is_stopped(job->worker);
 }
 
+gsize
+bs_file_job_allowed(BsFileJob *job, gsize wanted)
+{
+    struct pollfd gone = {.fd = job->socket, .events = 0};
+    guint wait_ms = 0;
+    gsize allowed;
+
+    while ((allowed = bs_speed_share_ask(&job->share, wanted, &wait_ms)) == 0) {
+        int ends = poll(&gone, 1, (int)wait_ms);
+
+        if (bs_worker_is_stopped(job->worker))
+            return 0;
+        /* What is left, or why there is nothing, is found out at once. */
+        if (ends > 0)
+            return wanted;
+        bs_file_job_stir(job);
+    }
+    return allowed;
+}
+
 guint64
 bs_file_job_moved(BsFileJob *job)
 {

@@ -8,6 +8,7 @@
 
 #include "stream/digest.h"
 #include "stream/disk_file.h"
+#include "stream/speed_limit.h"
 #include "worker.h"
 
 typedef struct {
@@ -21,7 +22,8 @@ typedef struct {
     GError *error;     /* the end's; NULL if all bytes went through */
 
     BsWorker *worker;
-    gint64 told_at;  /* the event loop, of progress */
+    gint64 told_at; /* the event loop, of progress */
+    BsSpeedShare share;
     guint8 *buffer;  /* sending: for copies, ... */
     gboolean copies; /* ... as the kernel cannot send this file without help */
 
@@ -51,6 +53,10 @@ void bs_file_job_stir(BsFileJob *job);
 
 /* In the worker: waits until the socket is ready for `events` (of poll()). FALSE if it is to stop. */
 gboolean bs_file_job_wait(BsFileJob *job, short events);
+
+/* In the worker: waits as long as the limit of speed demands it. How many bytes, at most `wanted`, may be
+ * moved then; 0 if it is to stop. */
+gsize bs_file_job_allowed(BsFileJob *job, gsize wanted);
 
 /* From anywhere. */
 guint64 bs_file_job_moved(BsFileJob *job);

@@ -16,6 +16,7 @@ bs_mover_init(BsMover *mover, int fd, BsSource *source, BsSink *sink, guint64 le
     *mover = fresh;
     mover->buffer = g_malloc(BUFFER_BYTES);
     mover->digest = digest;
+    mover->share.flow = source != NULL ? BS_FLOW_OUT : BS_FLOW_IN;
 }
 
 void
@@ -92,14 +93,26 @@ read_source(BsMover *mover, GError **error)
     return BS_MOVE_MOVED;
 }
 
+/* How many bytes the limit of speed allows to move now; 0: none. */
+static gsize
+allowed(BsMover *mover, gsize count)
+{
+    gsize some = bs_speed_share_ask(&mover->share, count, &mover->wait_ms);
+
+    mover->stirred |= some == 0;
+    return some;
+}
+
 static BsMove
 write_socket(BsMover *mover, GError **error)
 {
+    gsize some = allowed(mover, mover->end - mover->start);
     gssize count;
 
+    if (some == 0)
+        return BS_MOVE_WAITS_LIMIT;
     do
-        count = send(mover->fd, mover->buffer + mover->start, mover->end - mover->start,
-                     MSG_NOSIGNAL | MSG_DONTWAIT);
+        count = send(mover->fd, mover->buffer + mover->start, some, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (count < 0 && errno == EINTR);
     if (count < 0 && would_block(errno))
         return BS_MOVE_WAITS_SOCKET;
@@ -107,6 +120,7 @@ write_socket(BsMover *mover, GError **error)
         bs_mover_set_connection_error(error, errno);
         return BS_MOVE_FAILED;
     }
+    bs_speed_share_use(&mover->share, (gsize)count);
     drain(mover, (gsize)count);
     return BS_MOVE_MOVED;
 }
@@ -141,10 +155,13 @@ check_for_excess(BsMover *mover, GError **error)
 static BsMove
 read_socket(BsMover *mover, GError **error)
 {
+    gsize some = allowed(mover, wanted(mover));
     gssize count;
 
+    if (some == 0)
+        return BS_MOVE_WAITS_LIMIT;
     do
-        count = recv(mover->fd, mover->buffer, wanted(mover), MSG_DONTWAIT);
+        count = recv(mover->fd, mover->buffer, some, MSG_DONTWAIT);
     while (count < 0 && errno == EINTR);
     if (count < 0 && would_block(errno))
         return BS_MOVE_WAITS_SOCKET;
@@ -159,6 +176,7 @@ read_socket(BsMover *mover, GError **error)
                             "The connection was closed before the last byte");
         return BS_MOVE_FAILED;
     }
+    bs_speed_share_use(&mover->share, (gsize)count);
     fill(mover, (gsize)count);
     mover->stirred = TRUE;
     return BS_MOVE_MOVED;

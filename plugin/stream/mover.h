@@ -5,11 +5,13 @@
 
 #include "stream/bytes.h"
 #include "stream/digest.h"
+#include "stream/speed_limit.h"
 
 typedef enum {
     BS_MOVE_MOVED,        /* there may be more to do at once */
     BS_MOVE_WAITS_SOCKET, /* for the connection */
     BS_MOVE_WAITS_WAKE,   /* for the source or sink */
+    BS_MOVE_WAITS_LIMIT,  /* as the limit of speed demands */
     BS_MOVE_COMPLETE,     /* all bytes are through */
     BS_MOVE_FAILED,       /* with an error */
 } BsMove;
@@ -26,7 +28,9 @@ typedef struct {
     guint64 taken; /* bytes that came into the buffer */
     guint64 moved; /* bytes that left it */
     BsDigest *digest;
-    gboolean stirred; /* set whenever something moved */
+    BsSpeedShare share;
+    guint wait_ms;    /* so long, with BS_MOVE_WAITS_LIMIT */
+    gboolean stirred; /* set whenever something moved, or only we kept it from moving */
 } BsMover;
 
 /* `digest` (taken) is that of the bytes before. */

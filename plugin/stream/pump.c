@@ -19,6 +19,12 @@
 #define STALL_TICK_SECONDS 10
 #define STALL_TICKS 12
 
+/* With a low limit of speed, what the kernel takes in advance has arrived in the sender's eyes minutes before
+ * it has in ours: it may take as much as comes in this time, or as it likes where that is more than this. */
+#define BACKLOG_SECONDS 2
+#define BACKLOG_MIN (16 * 1024)
+#define BACKLOG_MAX (256 * 1024)
+
 static void
 stop_timers(BsPump *pump)
 {
@@ -267,6 +273,16 @@ bs_pump_send(const char *id, int fd, BsSource *source, guint64 length, guint has
     return pump;
 }
 
+static void
+limit_backlog(int fd)
+{
+    guint64 backlog = bs_speed_limit() * BACKLOG_SECONDS;
+    int size = (int)CLAMP(backlog, BACKLOG_MIN, BACKLOG_MAX);
+
+    if (backlog > 0 && size < BACKLOG_MAX)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
 BsPump *
 bs_pump_receive_rest(const char *id, int fd, BsSink *sink, guint64 length, BsDigest *digest,
                      const char *checkpoints, guint64 size, const BsPumpEvents *events, gpointer data)
@@ -277,6 +293,7 @@ bs_pump_receive_rest(const char *id, int fd, BsSink *sink, guint64 length, BsDig
     g_autoptr(BsDigest) before = bs_digest_copy(digest);
     BsFileJob *job;
 
+    limit_backlog(fd);
     if (file != NULL) {
         job = bs_file_job_new(fd, file, position, length, digest);
         job->checkpoints = g_strdup(checkpoints);

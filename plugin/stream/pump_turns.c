@@ -71,6 +71,9 @@ wait_for_turn(BsPump *pump, BsMove move, gint64 now)
         bs_pump_unwatch(pump);
         if (pump->sends)
             bs_peer_watch_start(&pump->peer);
+    } else if (move == BS_MOVE_WAITS_LIMIT) {
+        bs_pump_unwatch(pump);
+        bs_pump_kick_after(pump, pump->mover->wait_ms);
     } else if (now - pump->last_breath >= BREATH_EVERY_US) {
         pump->last_breath = now;
         bs_pump_unwatch(pump);

@@ -63,14 +63,20 @@ write_all(BsFileJob *job, const guint8 *bytes, gsize count, guint64 place, GErro
 static gssize
 read_some(BsFileJob *job, guint8 *buffer, gsize size, GError **error)
 {
+    gsize allowed = bs_file_job_allowed(job, size);
+
+    if (allowed == 0)
+        return -1;
     do {
         gssize count;
 
         do
-            count = recv(job->socket, buffer, size, MSG_DONTWAIT);
+            count = recv(job->socket, buffer, allowed, MSG_DONTWAIT);
         while (count < 0 && errno == EINTR);
-        if (count >= 0)
+        if (count >= 0) {
+            bs_speed_share_use(&job->share, (gsize)count);
             return count;
+        }
         if (errno != EAGAIN && errno != EWOULDBLOCK) {
             bs_mover_set_connection_error(error, errno);
             return -1;
@@ -145,6 +151,7 @@ bs_file_job_receive(BsWorker *worker, gpointer data)
     BsFileJob *job = data;
 
     job->worker = worker;
+    job->share.flow = BS_FLOW_IN;
     bs_disk_file_begin_writing(job->file);
     if (!bs_worker_is_stopped(worker) && cut_file(job, &job->error))
         receive_with_checkpoints(job);

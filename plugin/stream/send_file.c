@@ -196,17 +196,22 @@ send_all(BsFileJob *job, GError **error)
     guint64 sent = 0;
 
     while (sent < job->length) {
+        gsize allowed;
         gssize count;
 
         if (!may_send(job, sent, error))
             return FALSE;
         if (job->length - sent <= PORTION_BYTES && !check_unchanged(job, error))
             return FALSE;
-        count = send_portion(job, (gsize)MIN(job->length - sent, PORTION_BYTES), sent, error);
+        allowed = bs_file_job_allowed(job, (gsize)MIN(job->length - sent, PORTION_BYTES));
+        if (allowed == 0)
+            return FALSE;
+        count = send_portion(job, allowed, sent, error);
         if (*error != NULL)
             return FALSE;
         if (count > 0) {
             sent += (guint64)count;
+            bs_speed_share_use(&job->share, (gsize)count);
             bs_file_job_advance(job, (guint64)count);
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             if (!bs_file_job_wait(job, POLLOUT))
@@ -254,6 +259,7 @@ bs_file_job_send(BsWorker *worker, gpointer data)
     BsFileJob *job = data;
 
     job->worker = worker;
+    job->share.flow = BS_FLOW_OUT;
     send_and_hash(job);
     g_clear_pointer(&job->file, bs_disk_file_unref);
 }

@@ -20,6 +20,7 @@ struct _BsEndpoint {
     BsIqLink *link;
     PurpleAccount *account;
     BsProxies *proxies;
+    BsQueue *queue;
     BsDisclosurePolicy disclosure;
     BsOwnJidPolicy own_jid;
     BsHashingPolicy hashing;
@@ -92,6 +93,18 @@ BsProxies *
 bs_endpoint_proxies(BsEndpoint *endpoint)
 {
     return endpoint->proxies;
+}
+
+void
+bs_endpoint_set_queue(BsEndpoint *endpoint, BsQueue *queue)
+{
+    endpoint->queue = queue;
+}
+
+BsQueue *
+bs_endpoint_queue(BsEndpoint *endpoint)
+{
+    return endpoint->queue;
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "socks5/proxy65.h"
 #include "stanza/iq.h"
+#include "transfer/queue.h"
 #include "transport/transport.h"
 
 typedef struct _BsEndpoint BsEndpoint;
@@ -30,6 +31,11 @@ BsEndpoint *bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndp
 /* From now on `proxies` (borrowed; they must outlive the endpoint) are offered in every transfer; none are
  * before. */
 void bs_endpoint_set_proxies(BsEndpoint *endpoint, BsProxies *proxies);
+
+/* From now on transfers ask for their places in `queue` (borrowed; it must outlive the endpoint); before,
+ * they ask for none. */
+void bs_endpoint_set_queue(BsEndpoint *endpoint, BsQueue *queue);
+BsQueue *bs_endpoint_queue(BsEndpoint *endpoint);
 
 /* From now on transfers ask `policy` what their peers may learn; before, everybody is told our addresses. */
 void bs_endpoint_set_disclosure(BsEndpoint *endpoint, BsDisclosurePolicy policy);

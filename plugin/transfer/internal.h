@@ -9,6 +9,7 @@
 #include "transfer/jingle_file.h"
 #include "transfer/jingle_session.h"
 #include "transfer/memory.h"
+#include "transfer/queue.h"
 #include "transfer/stream_initiation.h"
 #include "transfer/transfer.h"
 #include "transport/transport.h"
@@ -16,6 +17,7 @@
 typedef enum {
     TRANSFER_OFFERED,    /* out: waiting for the peer's user */
     TRANSFER_RINGING,    /* in: waiting for our user */
+    TRANSFER_QUEUED,     /* in: our user accepted; waiting for a place in the queue */
     TRANSFER_CONNECTING, /* accepted: the transport makes a connection */
     TRANSFER_REPLACING,  /* the transport failed, and we have proposed another one */
     TRANSFER_MOVING,     /* bytes move */
@@ -87,6 +89,8 @@ struct _BsTransfer {
     BsTransport *proposed;    /* the one that is to follow, ours or the peer's; NULL: none */
     guint replacements;       /* how many were proposed by either party */
     guint broken_connections; /* how many connections broke while bytes moved */
+    BsPlace *place;           /* in the queue; NULL: none yet */
+    gint64 made_at;           /* in microseconds */
     BsRoute route;            /* of the connection, once there is one ... */
     BsRoute avoided;          /* ... and one that was good for nothing; an empty host: none */
     gboolean begun;           /* bytes have moved over some connection */
@@ -133,6 +137,12 @@ BsTransfer *bs_transfer_new_outgoing(BsEndpoint *endpoint, const BsTransferProto
                                      const char *own_jid, BsFileOffer *offer, BsSource *source);
 BsTransfer *bs_transfer_new_incoming(BsEndpoint *endpoint, const BsTransferProtocol *protocol,
                                      const char *own_jid, BsFileOffer *offer);
+
+/* It counts as one that runs, from now on and until its bytes are through or it is freed. */
+void bs_transfer_run(BsTransfer *transfer);
+
+/* In: accepted here. Tells the peer when there is a place in the queue. */
+void bs_transfer_take_turn(BsTransfer *transfer);
 
 /* The offer's line in the debug window: "offered to", "offered by". */
 void bs_transfer_log_offer(const BsTransfer *transfer, const char *verb);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "random_id.h"
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 #include "transfer/jingle_internal.h"
 
@@ -98,8 +99,7 @@ bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJ
     const char *from = bs_jingle_attrib(iq, "from");
     BsJingleSession *session;
 
-    /* The creator of a content in a session-initiate can only be the initiator; some leave the attribute out.
-     */
+    /* The creator of a content in a session-initiate can only be the initiator. */
     if (from == NULL || !is_usable(sid) || !is_usable(name) ||
         g_strcmp0(bs_jingle_attrib(content, "creator"), "responder") == 0)
         return NULL;
@@ -131,14 +131,15 @@ bs_jingle_session_free(BsJingleSession *session)
     g_free(session);
 }
 
-/* Is this content the session's? Some peers leave the creator out. */
+/* Is this content the session's? */
 static gboolean
 is_our_content(const BsJingleSession *session, const xmlnode *content)
 {
     const char *creator = bs_jingle_attrib(content, "creator");
 
     return g_strcmp0(bs_jingle_attrib(content, "name"), session->content) == 0 &&
-           (creator == NULL || strcmp(creator, bs_jingle_session_creator(session)) == 0);
+           ((creator == NULL && bs_allow(BS_ALLOW_CONTENT_WITHOUT_CREATOR)) ||
+            g_strcmp0(creator, bs_jingle_session_creator(session)) == 0);
 }
 
 static BsJingleAnswer

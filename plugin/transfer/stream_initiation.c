@@ -183,7 +183,7 @@ take_range(const xmlnode *element, const BsFileOffer *offered, BsFileOffer *file
         return FALSE;
     if (length != NULL && !bs_xml_parse_uint64(length, 0, size - file->range_offset, &file->range_length))
         return FALSE;
-    if (file->range_length == 0)
+    if (file->range_length == 0 && bs_allow(BS_ALLOW_SI_LENGTH_OF_NOTHING))
         file->range_length = BS_SIZE_UNKNOWN;
     return offered->can_range || (file->range_offset == 0 && file->range_length == BS_SIZE_UNKNOWN);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
 #include "stanza/xml.h"
 #include "transfer/bob.h"
 #include "transfer/picture.h"
@@ -117,13 +118,14 @@ cid_of(const xmlnode *node)
     return g_str_has_prefix(uri, URI_SCHEME) ? uri + strlen(URI_SCHEME) : NULL;
 }
 
-/* Version 0 called it mime-type, as iris (Psi) does in version 1. */
+/* Version 0 called it otherwise. */
 static const char *
 media_type_of(const xmlnode *node)
 {
     const char *type = xmlnode_get_attrib((xmlnode *)node, "media-type");
+    const char *old = xmlnode_get_attrib((xmlnode *)node, "mime-type");
 
-    return type != NULL ? type : xmlnode_get_attrib((xmlnode *)node, "mime-type");
+    return type == NULL && old != NULL && bs_allow(BS_ALLOW_OLD_THUMBNAIL_TYPE) ? old : type;
 }
 
 static gboolean

@@ -12,6 +12,9 @@
 #define OFFER_DEADLINE_MS (60 * 60 * 1000)
 /* How long an offer rings here: longer than any peer is known to wait. */
 #define RINGING_DEADLINE_MS (4 * OFFER_DEADLINE_MS)
+/* What was accepted here waits for its place at most until the offer is so old: peers that are like us give
+ * up soon after. */
+#define QUEUED_DEADLINE_MS (OFFER_DEADLINE_MS - 10 * 60 * 1000)
 /* A peer that goes offline may be back at once (XEP-0166, 6.9). */
 #define UNAVAILABLE_WAIT_MS 8000
 
@@ -47,6 +50,7 @@ bs_transfer_free(BsTransfer *transfer)
         bs_sink_discard(transfer->sink);
     transfer->protocol->free(transfer);
     bs_transfer_free_rest(transfer);
+    bs_place_free(transfer->place);
     bs_file_offer_free(transfer->offer);
     g_free(transfer->own_jid);
     g_free(transfer->id);
@@ -92,6 +96,7 @@ new_transfer(BsEndpoint *endpoint, const BsTransferProtocol *protocol, const cha
     transfer->own_jid = g_strdup(own_jid);
     transfer->incoming = incoming;
     transfer->version = BS_JINGLE_FILE_5;
+    transfer->made_at = g_get_monotonic_time();
     bs_endpoint_add(endpoint, transfer);
     return transfer;
 }
@@ -151,6 +156,74 @@ bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer
 }
 
 void
+bs_transfer_hold_place(BsTransfer *transfer, BsPlace *place)
+{
+    transfer->place = place;
+}
+
+BsPlace *
+bs_transfer_take_place(BsTransfer *transfer)
+{
+    return g_steal_pointer(&transfer->place);
+}
+
+void
+bs_transfer_run(BsTransfer *transfer)
+{
+    BsQueue *queue = bs_endpoint_queue(transfer->endpoint);
+
+    if (transfer->place == NULL && queue != NULL)
+        transfer->place = bs_place_for_accepted(queue, NULL, NULL);
+    if (transfer->place != NULL)
+        bs_place_run(transfer->place);
+}
+
+static void
+its_turn(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    bs_log(transfer->id, "its turn has come");
+    bs_transfer_set_timer(transfer, 0, NULL);
+    transfer->protocol->accept(transfer);
+}
+
+static gboolean
+waited_long_enough(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    transfer->timer = 0;
+    bs_log(transfer->id, "before the peer gives up, it begins without a place");
+    bs_place_run(transfer->place);
+    transfer->protocol->accept(transfer);
+    return FALSE;
+}
+
+static void
+wait_for_place(BsTransfer *transfer)
+{
+    gint64 age_ms = (g_get_monotonic_time() - transfer->made_at) / 1000;
+
+    transfer->state = TRANSFER_QUEUED;
+    bs_log(transfer->id, "waits: number %u in the queue", bs_place_number(transfer->place));
+    bs_transfer_set_timer(transfer, (guint)MAX(QUEUED_DEADLINE_MS - age_ms, 1), waited_long_enough);
+    if (transfer->events->queued != NULL)
+        transfer->events->queued(transfer, transfer->data);
+}
+
+void
+bs_transfer_take_turn(BsTransfer *transfer)
+{
+    if (bs_endpoint_queue(transfer->endpoint) != NULL)
+        transfer->place = bs_place_for_accepted(bs_endpoint_queue(transfer->endpoint), its_turn, transfer);
+    if (transfer->place != NULL && bs_place_waits(transfer->place))
+        wait_for_place(transfer);
+    else
+        transfer->protocol->accept(transfer);
+}
+
+void
 bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
 {
     if (transfer->state != TRANSFER_RINGING) {
@@ -160,7 +233,7 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
     bs_log(transfer->id, "accepted here");
     transfer->sink = sink;
     bs_transfer_remember(transfer);
-    transfer->protocol->accept(transfer);
+    bs_transfer_take_turn(transfer);
 }
 
 /* Tells the peer and frees the transfer, without an event. */
@@ -292,4 +365,10 @@ gboolean
 bs_transfer_is_incoming(const BsTransfer *transfer)
 {
     return transfer->incoming;
+}
+
+gboolean
+bs_transfer_is_queued(const BsTransfer *transfer)
+{
+    return transfer->state == TRANSFER_QUEUED;
 }

@@ -37,6 +37,9 @@ typedef struct {
 typedef struct {
     /* The peer's user accepted what we offered. May be NULL. Must not end the transfer. */
     void (*accepted)(BsTransfer *transfer, gpointer data);
+    /* We accepted, and it waits for its place in the queue: the peer hears of it later. Comes inside
+     * bs_transfer_accept(). May be NULL. Must not end the transfer. */
+    void (*queued)(BsTransfer *transfer, gpointer data);
     /* A connection is there and the first byte is about to move. */
     void (*started)(BsTransfer *transfer, const BsRoute *route, gpointer data);
     /* `moved` bytes of this file are through; some ten times a second at most. */
@@ -66,11 +69,20 @@ BsTransfer *bs_transfer_offer_in(BsEndpoint *endpoint, const char *peer, const B
 BsTransfer *bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                                  BsSource *source, const BsTransferEvents *events, gpointer data);
 
+/* The place with which it was offered (taken): the transfer gives it back when its bytes are through, or it
+ * ends. One that has none runs without asking once it is accepted, and counts all the same. NULL is allowed.
+ */
+void bs_transfer_hold_place(BsTransfer *transfer, BsPlace *place);
+
+/* Inside `ended`, of one that was not accepted: its place, the caller's now, for another offer of the file.
+ * NULL if it has none. */
+BsPlace *bs_transfer_take_place(BsTransfer *transfer);
+
 /* Who wants to know of an incoming transfer, to be set once inside `offered` (see endpoint.h). */
 void bs_transfer_watch(BsTransfer *transfer, const BsTransferEvents *events, gpointer data);
 
 /* The user accepted an incoming offer: `sink` is taken, and thrown away if the offer does not ring any more.
- */
+ * The peer hears of it when there is a place in the queue. */
 void bs_transfer_accept(BsTransfer *transfer, BsSink *sink);
 
 /* The same where a part of the file is there already: `digest` (taken) is that of its first `offset` bytes,
@@ -120,5 +132,8 @@ const char *bs_transfer_id(const BsTransfer *transfer);
 const char *bs_transfer_peer(const BsTransfer *transfer);
 const BsFileOffer *bs_transfer_file(const BsTransfer *transfer);
 gboolean bs_transfer_is_incoming(const BsTransfer *transfer);
+
+/* TRUE from `queued` until it has its place; and inside `ended` of one that never had. */
+gboolean bs_transfer_is_queued(const BsTransfer *transfer);
 
 #endif

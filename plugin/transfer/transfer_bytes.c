@@ -321,6 +321,9 @@ pump_done(BsPump *pump, const GError *error, gpointer data)
     }
     bs_log(transfer->id, "all %" G_GUINT64_FORMAT " bytes %s", bs_pump_moved(pump),
            transfer->incoming ? "received" : "sent");
+    /* Others can use the connection to the net while this one waits for a hash, the disk or the peer's word.
+     */
+    g_clear_pointer(&transfer->place, bs_place_free);
     if (transfer->incoming)
         bs_transfer_verify(transfer, !bs_endpoint_hashes_files(transfer->endpoint));
     else

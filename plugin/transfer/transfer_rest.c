@@ -376,7 +376,7 @@ bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset, BsDi
     transfer->resumed = offset > 0;
     transfer->offer->range_offset = offset;
     transfer->offer->range_length = BS_SIZE_UNKNOWN;
-    transfer->protocol->accept(transfer);
+    bs_transfer_take_turn(transfer);
 }
 
 void
@@ -425,6 +425,7 @@ is_asked_for(const BsTransfer *transfer, const char *peer, const BsFileOffer *wa
         return !transfer->received;
     case TRANSFER_OFFERED:
     case TRANSFER_RINGING:
+    case TRANSFER_QUEUED:
     case TRANSFER_VERIFYING:
     case TRANSFER_FINISHING:
     case TRANSFER_ASKING:

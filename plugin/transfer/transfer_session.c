@@ -22,7 +22,7 @@ answer_for(BsTransportVerdict verdict)
     return BS_JINGLE_BAD_REQUEST;
 }
 
-/* A receiver may ask for a part of what was offered (XEP-0234, 6.1). Some echo only an empty description. */
+/* A receiver may ask for a part of what was offered (XEP-0234, 6.1). */
 static gboolean
 take_accepted_range(BsTransfer *transfer, const xmlnode *description)
 {
@@ -31,7 +31,7 @@ take_accepted_range(BsTransfer *transfer, const xmlnode *description)
     guint64 offset = asked != NULL ? asked->range_offset : 0;
 
     if (!bs_jingle_file_version(xmlnode_get_namespace((xmlnode *)description), &version) ||
-        version != transfer->version)
+        version != transfer->version || (asked == NULL && !bs_allow(BS_ALLOW_EMPTY_ANSWER)))
         return FALSE;
     if (offset > transfer->offer->size || (offset > 0 && transfer->source->seek == NULL))
         return FALSE;
@@ -213,8 +213,8 @@ ended_by_error(BsTransfer *transfer, const char *error)
 static void
 ended_with_success(BsTransfer *transfer)
 {
-    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_LOST &&
-        transfer->state != TRANSFER_REPLACING) {
+    if (transfer->incoming && transfer->state != TRANSFER_RINGING && transfer->state != TRANSFER_QUEUED &&
+        transfer->state != TRANSFER_LOST && transfer->state != TRANSFER_REPLACING) {
         transfer->session_over = TRUE;
         if (transfer->state == TRANSFER_VERIFYING)
             bs_transfer_verify(transfer, TRUE);

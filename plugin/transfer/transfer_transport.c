@@ -173,6 +173,7 @@ bs_transfer_connect(BsTransfer *transfer)
 {
     transfer->state = TRANSFER_CONNECTING;
     bs_transfer_set_timer(transfer, 0, NULL);
+    bs_transfer_run(transfer);
     transfer->transport->class->start(transfer->transport);
 }
 
@@ -200,6 +201,7 @@ is_waiting_for_transport(const BsTransfer *transfer)
         return !transfer->received;
     case TRANSFER_OFFERED:
     case TRANSFER_RINGING:
+    case TRANSFER_QUEUED:
     case TRANSFER_VERIFYING:
     case TRANSFER_FINISHING:
     case TRANSFER_ASKING:

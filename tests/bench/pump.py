@@ -26,6 +26,7 @@ from headless import Gone  # noqa: E402
 
 MEMORY = "/dev/shm"
 ROUNDS = 5
+MANY = 100
 STALL_MS = 2000
 PATIENCE_PER_GIB = 30
 STRONGEST = "blake2b-512"  # what two clients with the plugin agree on
@@ -132,6 +133,23 @@ class Session:
         assert os.path.getsize(arrived) == size
         remove(arrived)
         return run
+
+    def move_many(self, paths):
+        """All are sent at the same moment; the queue does the rest. Of the run, only the seconds count."""
+        receiver = self.receiver.client
+        since = receiver.now()
+        for path in paths:
+            self.sender.client.tell("send", self.sender.jid, self.receiver.jid, path)
+        began = receiver.wait("xfer", since, stage="file-recv-start")["at"]
+        last = began
+        for path in paths:
+            name = os.path.basename(path)
+            last = max(last, receiver.wait("xfer", since, stage="progress", name=name,
+                                           where=lambda event: event["sent"] == event["size"])["at"])
+            receiver.wait("xfer", since, stage="file-recv-complete", name=name)
+            receiver.wait("xfer", since, stage="destroyed", name=name)
+            remove(os.path.join(receiver.downloads, name))
+        return Run(last - began, 0)
 
     def close(self):
         self.case.abandon()
@@ -240,6 +258,34 @@ def run_long(options):
         finally:
             lab.close()
     print("\n%d goals met, %d missed" % (report.met, report.missed))
+def copies(folder, count, size):
+    """So many files of that size, which take the room of one."""
+    paths = [os.path.join(folder, "many", "file %d" % number) for number in range(count)]
+    os.makedirs(os.path.dirname(paths[0]))
+    with open(paths[0], "wb") as f:
+        f.write(os.urandom(size))
+    for path in paths[1:]:
+        os.link(paths[0], path)
+    return paths
+
+
+def measure_queue(report, lab, folder, source, mib, rounds):
+    """Files that are not so small that it is the server's work that is measured, which has a dozen stanzas for each."""
+    each = max(mib // 25, 1)
+    many = copies(folder, MANY, each * MIB)
+    best = {way: Best() for way in ("many", "one")}
+    session = Session(lab, os.path.join(folder, "queue"), True)
+    try:
+        for _ in range(min(rounds, 2)):
+            best["many"].runs.append(session.move_many(many))
+            best["one"].runs.append(session.move(source))
+    finally:
+        session.close()
+    ours, theirs = MANY * each / best["many"].seconds, mib / best["one"].seconds
+    print("\n== Many files at once, %d of %d MiB\n" % (MANY, each))
+    print(LINE % ("", "many", "one", "ratio", ""))
+    report.row("all of them, four at a time, against one of %d MiB" % mib, ours, theirs, "MiB/s", ours / theirs,
+               "at least 0.9", ours / theirs >= 0.9)
 
 
 def run(options):
@@ -256,6 +302,7 @@ def run(options):
         lab = Lab(build, folder)
         try:
             measure_session(report, lab, folder, source, options.mib, options.rounds, pump)
+            measure_queue(report, lab, folder, source, options.mib, options.rounds)
         finally:
             lab.close()
     print("\n%d goals met, %d missed" % (report.met, report.missed))

@@ -81,6 +81,7 @@ def cancelled_by_an_occupant_in_mid_data(case):
 @test()
 def an_occupant_signs_off_in_mid_data(case):
     alice, sent, bob, got = in_mid_data(case)
+    case.may_remain_unfinished(bob)
     bob.client.tell("sign-off", bob.jid)
     case.cancelled(bob, got)
     case.cancelled(alice, sent)

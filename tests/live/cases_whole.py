@@ -3,14 +3,16 @@
 
 import os
 import time
+from xml.sax.saxutils import quoteattr
 
 import network
 from case import KIB, MIB, Skipped, test
 from cases_endings import offered, still_works
 from cases_hostile import DATA, Scene
-from cases_si import JINGLE, Carol, both_directions, carried, mixed
+from cases_si import JINGLE, SI_FILES, Carol, both_directions, carried, mixed
 from headless import PATIENCE
 from raw_files import FEATURES, HASHES, checksum, file_element
+from raw_peer import RawPeer
 
 HASH = "urn:xmpp:hash-function-text-names:"
 
@@ -41,6 +43,15 @@ def two_with_the_plugin_take_the_strongest_hash(case):
     alice, bob = case.pair()
     case.deliver(alice, bob, case.file("file.bin", MIB))
     assert any("hash verified: blake2b-512" in line for line in bob.client.story()), bob.client.story()
+
+
+@test()
+def all_hashes_are_announced(case):
+    bob = case.online("bob")
+    carol = RawPeer(case.server, "carol")
+    case.at_end(carol.close)
+    announced = {f[len(HASH):] for f in carol.features_of(bob.jid) if f.startswith(HASH)}
+    assert announced == {"sha-1", "sha-256", "sha-512", "sha3-256", "sha3-512", "id-blake2b256", "id-blake2b512"}
 
 
 def promised_to(case, *hashes):
@@ -120,7 +131,6 @@ def refused_at_once(case, sender, receiver, path, sender_reads, receiver_reads):
     told(sender, sender_reads)
     told(receiver, receiver_reads)
     assert not receiver.client.all("xfer", id=got, stage="file-recv-start"), "bytes have moved"
-    assert not os.listdir(receiver.client.downloads)
 
 
 @test()
@@ -129,6 +139,7 @@ def a_disk_that_is_too_small_is_noticed_before_anything_is_accepted(case):
     small_disk(case, bob, MIB)
     refused_at_once(case, alice, bob, case.file("file.bin", 2 * MIB), "Bob has not enough room for it",
                     "not enough room for it (No space left on device)")
+    assert not os.listdir(bob.client.downloads)
     still_works(case, alice, bob)
 
 
@@ -150,6 +161,22 @@ def a_folder_that_cannot_be_written_to_is_not_taken(case):
     case.completed(alice, sent)
     case.ended(bob, got)
     case.arrived(bob, path)
+
+
+@test()
+def a_file_on_a_disk_that_cannot_be_written_to_is_not_replaced(case):
+    alice, bob = case.pair()
+    folder = small_disk(case, bob, MIB)
+    old = os.path.join(folder, "file.bin")
+    with open(old, "wb") as f:
+        f.write(b"old")
+    network.run("mount", "-o", "remount,ro", folder)
+    refused_at_once(case, alice, bob, case.file("file.bin", KIB), "gave up receiving",
+                    "cannot be saved there (Read-only file system)")
+    network.run("mount", "-o", "remount,rw", folder)
+    with open(old, "rb") as f:
+        assert f.read() == b"old" and os.listdir(folder) == ["file.bin"]
+    os.unlink(old)
 
 
 def wait_for_bytes(folder, count):
@@ -338,3 +365,21 @@ def what_nobody_sees_is_in_no_name(case):
             hidden = set(name) - set(clean)
             assert not any(hidden & set(text) for text in shown + lines), (name, shown, lines)
             assert any("<U+%04X>" % ord(min(hidden)) in line for line in lines), lines
+
+
+STREAM_OFFER = ("<si xmlns='http://jabber.org/protocol/si' id='s%d' profile='%s'><file xmlns='%s' name=%s size='5'/>"
+                "<feature xmlns='http://jabber.org/protocol/feature-neg'><x xmlns='jabber:x:data' type='form'>"
+                "<field var='stream-method' type='list-single'><option><value>http://jabber.org/protocol/bytestreams"
+                "</value></option></field></x></feature></si>")
+
+
+@test()
+def names_that_come_by_stream_initiation_are_cleaned_as_well(case):
+    with Scene(case) as scene:
+        scene.bob.client.always("decline")
+        for number, (name, clean) in enumerate(MISLEADING + (("../../outside", "_.._outside"), (".profile", "profile"))):
+            since = scene.bob.client.now()
+            scene.carol.request(STREAM_OFFER % (number, SI_FILES, SI_FILES, quoteattr(name)), scene.bob.jid)
+            got = scene.bob.client.wait("xfer", since, stage="file-recv-request")
+            assert got["name"] == clean, "%r was shown as %r" % (name, got["name"])
+            case.ended(scene.bob, got["id"])

@@ -414,6 +414,13 @@ do_quit(char **fields)
     return TRUE;
 }
 
+static gboolean
+do_hurry(char **fields)
+{
+    client_ui_hurry((guint)g_ascii_strtoull(fields[0], NULL, 10));
+    return TRUE;
+}
+
 static const Command commands[] = {
     {"account", 4, do_account},
     {"sign-on", 1, do_sign_on},
@@ -437,6 +444,7 @@ static const Command commands[] = {
     {"thumbnails", 1, do_thumbnails},
     {"cut", 1, do_cut},
     {"menu", 1, do_menu},
+    {"hurry", 1, do_hurry},
 };
 
 static void

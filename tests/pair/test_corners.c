@@ -103,6 +103,20 @@ START_TEST(a_proxy_error_while_it_rings_changes_nothing)
 }
 END_TEST
 
+START_TEST(a_content_needs_no_creator)
+{
+    ring();
+    check_answer("transport-info", "s1", "<content name='c'>" TRANSPORT("<candidate-error/>") "</content>",
+                 "result");
+    check_answer("transport-info", "s1", "<content name='d'>" TRANSPORT("<candidate-error/>") "</content>",
+                 "bad-request");
+    check_answer("transport-info", "s1",
+                 "<content creator='responder' name='c'>" TRANSPORT("<candidate-error/>") "</content>",
+                 "bad-request");
+    ck_assert_uint_eq(pair->a.ended, 0);
+}
+END_TEST
+
 /* As a server does that resumes a stream: the very same stanza once more. */
 START_TEST(an_offer_that_was_declined_does_not_ring_again)
 {
@@ -373,6 +387,7 @@ main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_proxy_error_while_it_rings_changes_nothing);
+    tcase_add_test(tcase, a_content_needs_no_creator);
     tcase_add_test(tcase, an_offer_that_was_declined_does_not_ring_again);
     tcase_add_test(tcase, a_session_that_ended_does_not_begin_again);
     tcase_add_test(tcase, sids_are_each_contacts_own);

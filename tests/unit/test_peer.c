@@ -114,6 +114,8 @@ reply(const char *jid, const char *features)
 }
 
 #define ABLE "<feature var='" FILES "'/><feature var='" S5B "'/>"
+#define OLD_ABLE(version)                                                                                    \
+    "<feature var='urn:xmpp:jingle:apps:file-transfer:" version "'/><feature var='" S5B "'/>"
 #define SI "<feature var='http://jabber.org/protocol/si/profile/file-transfer'/>"
 #define SI_BY_SOCKS5 SI "<feature var='http://jabber.org/protocol/bytestreams'/>"
 #define SI_IN_BAND SI "<feature var='http://jabber.org/protocol/ibb'/>"
@@ -150,6 +152,10 @@ static const struct {
     {SI_BY_SOCKS5, BS_PEER_SI, BS_FOUND_SI},
     {SI_IN_BAND, BS_PEER_SI, BS_FOUND_SI},
     {ONLY_FILES SI_IN_BAND, BS_PEER_SI, BS_FOUND_SI},
+    {OLD_ABLE("4"), BS_PEER_JINGLE, BS_FOUND_JINGLE},
+    {OLD_ABLE("3"), BS_PEER_JINGLE, BS_FOUND_JINGLE},
+    {"<feature var='urn:xmpp:jingle:apps:file-transfer:2'/><feature var='" S5B "'/>", BS_PEER_UNABLE,
+     BS_FOUND_NONE_ABLE},
     /* No way in which the bytes could go. */
     {SI, BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
     {"<feature var='http://jabber.org/protocol/bytestreams'/>", BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
@@ -186,6 +192,22 @@ START_TEST(what_a_resource_announces_says_which_hashes_it_knows)
                       1u << BS_HASH_SHA1 | 1u << BS_HASH_SHA512 | 1u << BS_HASH_BLAKE2B_256);
     presence(CHANGED, "bob@example.org/x");
     ck_assert_uint_eq(bs_peers_hashes_of(peers, "bob@example.org/x"), 0);
+}
+END_TEST
+
+START_TEST(what_a_resource_announces_says_which_version_it_knows)
+{
+    BsPeerSearch *search;
+
+    ck_assert_int_eq(bs_peers_version_of(peers, "bob@example.org/x"), BS_JINGLE_FILE_5);
+    presence(AVAILABLE, "bob@example.org/x");
+    search = bs_peer_search(peers, "bob@example.org", answer, &search);
+    wait_until_sent(1);
+    reply("bob@example.org/x", OLD_ABLE("4") OLD_ABLE("3"));
+    ck_assert(found);
+    ck_assert_int_eq(bs_peers_version_of(peers, "bob@example.org/x"), BS_JINGLE_FILE_4);
+    presence(CHANGED, "bob@example.org/x");
+    ck_assert_int_eq(bs_peers_version_of(peers, "bob@example.org/x"), BS_JINGLE_FILE_5);
 }
 END_TEST
 
@@ -467,6 +489,7 @@ main(void)
     tcase_add_test(all, a_full_jid_stands_for_itself);
     tcase_add_loop_test(all, what_a_resource_announces_says_in_which_way, 0, G_N_ELEMENTS(ways));
     tcase_add_test(all, what_a_resource_announces_says_which_hashes_it_knows);
+    tcase_add_test(all, what_a_resource_announces_says_which_version_it_knows);
     tcase_add_test(all, a_gateways_contact_may_have_no_resource);
     tcase_add_test(all, a_service_is_asked_itself);
     tcase_add_test(all, who_is_offline_is_not_said_to_be_unable);

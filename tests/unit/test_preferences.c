@@ -8,6 +8,8 @@
 #include "support/purple_env.h"
 
 #define SKIP_HASH "/plugins/core/bytestreams/bench_skip_hash"
+#define AT_ONCE "/plugins/core/bytestreams/transfers_at_once"
+#define SPEED "/plugins/core/bytestreams/speed_limit"
 #define TELL_ADDRESSES "/plugins/core/bytestreams/tell_addresses"
 
 static void
@@ -62,6 +64,53 @@ START_TEST(a_choice_outlives_registration)
 }
 END_TEST
 
+START_TEST(limits_have_their_defaults)
+{
+    ck_assert_uint_eq(bs_preferences_transfers_at_once(), 4);
+    ck_assert_uint_eq(bs_preferences_speed_limit(), 0);
+}
+END_TEST
+
+/* What is read of what stands there. */
+static const struct {
+    int value;
+    guint at_once;
+    guint64 speed;
+} numbers[] = {
+    {1, 1, 1024},    {50, 50, 51200},         {0, 1, 0},        {-7, 1, 0},
+    {77, 50, 78848}, {G_MAXINT, 50, 1 << 30}, {G_MININT, 1, 0},
+};
+
+START_TEST(limits_are_read_within_their_bounds)
+{
+    purple_prefs_set_int(AT_ONCE, numbers[_i].value);
+    purple_prefs_set_int(SPEED, numbers[_i].value);
+    ck_assert_uint_eq(bs_preferences_transfers_at_once(), numbers[_i].at_once);
+    ck_assert_uint_eq(bs_preferences_speed_limit(), numbers[_i].speed);
+}
+END_TEST
+
+static guint changes;
+
+static void
+count_change(void)
+{
+    changes++;
+}
+
+START_TEST(who_watches_hears_of_each_change)
+{
+    changes = 0;
+    bs_preferences_watch(count_change);
+    purple_prefs_set_int(AT_ONCE, 9);
+    purple_prefs_set_int(SPEED, 9);
+    ck_assert_uint_eq(changes, 2);
+    bs_preferences_watch(NULL);
+    purple_prefs_set_int(AT_ONCE, 10);
+    ck_assert_uint_eq(changes, 2);
+}
+END_TEST
+
 /* Nobody should find it by chance: a file that was not hashed is not verified. */
 START_TEST(only_a_hidden_preference_turns_hashes_off)
 {
@@ -88,6 +137,8 @@ START_TEST(each_choice_on_the_page_can_be_read_back)
         PurplePluginPref *pref = item->data;
 
         ck_assert_ptr_nonnull(purple_plugin_pref_get_label(pref));
+        if (purple_plugin_pref_get_name(pref) != NULL)
+            ck_assert(purple_prefs_exists(purple_plugin_pref_get_name(pref)));
         if (g_strcmp0(purple_plugin_pref_get_name(pref), TELL_ADDRESSES) != 0)
             continue;
         ck_assert_int_eq(purple_plugin_pref_get_type(pref), PURPLE_PLUGIN_PREF_CHOICE);
@@ -120,6 +171,9 @@ main(void)
     tcase_add_test(all, what_the_user_chose_is_read);
     tcase_add_test(all, what_nobody_knows_tells_nobody);
     tcase_add_test(all, a_choice_outlives_registration);
+    tcase_add_test(all, limits_have_their_defaults);
+    tcase_add_loop_test(all, limits_are_read_within_their_bounds, 0, G_N_ELEMENTS(numbers));
+    tcase_add_test(all, who_watches_hears_of_each_change);
     tcase_add_test(all, each_choice_on_the_page_can_be_read_back);
     tcase_add_test(all, only_a_hidden_preference_turns_hashes_off);
     srunner_set_fork_status(runner, CK_NOFORK);
