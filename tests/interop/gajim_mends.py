@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bugs of Gajim 1.7.3, each mended by itself inside a running one, to see what else works."""
 
-import signal
-
 from gajim.common import jingle_ft, jingle_transport, socks5
 from gajim.common.file_props import FilesProp
 from nbxmpp.modules import ibb
@@ -60,13 +58,7 @@ def in_band():
     ibb.IBBData.__new__.__defaults__ = (None,) * len(ibb.IBBData._fields)
 
 
-def sigpipe():
-    """A receiver that closes its connection early kills a sender."""
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-
-
-MENDS = {"offers": offers, "nominated": nominated, "fallback": fallback, "stream-id": stream_id, "in-band": in_band,
-         "sigpipe": sigpipe}
+MENDS = {"offers": offers, "nominated": nominated, "fallback": fallback, "stream-id": stream_id, "in-band": in_band}
 
 
 def mend(name):

@@ -22,12 +22,14 @@ class Notes:
         return ["%d. %s." % (number + 1, text) for number, text in enumerate(self._texts)]
 
 
-def cell(client, result, notes):
-    """`result`: (works, faults, why)."""
+def cell(client, place, result, notes):
+    """`result`: (works, faults, why). Of what went wrong only what is the same in each run is told."""
     works, faults, why = result
     numbers = ", ".join(notes.number("%s %s" % (client.name, client.explanations[fault])) for fault in faults)
     if works:
         return "yes" if not faults else "with %s mended" % numbers
+    if place not in client.impossible:
+        why = "the file did not arrive"
     return "no: %s" % notes.number("%s: %s" % (client.name, why))
 
 
@@ -37,7 +39,7 @@ def lines_of(results):
     lines = ["| client | the file goes | %s |" % " | ".join(ROUTES), "| --- | --- |%s" % (" --- |" * len(ROUTES))]
     for (client, version), cells in results.items():
         for direction in (TO, FROM):
-            texts = [cell(client, cells[direction, route], notes) for route in ROUTES]
+            texts = [cell(client, (direction, route), cells[direction, route], notes) for route in ROUTES]
             lines.append("| %s %s | %s | %s |" % (client.name, version, direction, " | ".join(texts)))
     return lines + [""] + notes.lines()
 
