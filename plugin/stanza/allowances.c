@@ -229,7 +229,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
     [BS_ALLOW_NO_LAST_WORD] =
         {
             .name = "BS_ALLOW_NO_LAST_WORD",
-            .clients = "Dino, QXmpp and others",
+            .clients = "Smack, and all that speak stream initiation",
             .departure = "it closes the connection after the last byte, and may not end the session",
             .reason = "XEP-0234, 6.6, has the receiver end it; whoever waits for that waits long",
             .recognised = "the closed connection",

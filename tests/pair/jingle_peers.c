@@ -556,6 +556,12 @@ jingle_peer_use_own_proxy(JinglePeer *peer)
         say_report(peer, peer->client->activated, "proxy");
 }
 
+void
+jingle_peer_give_up_own_proxy(JinglePeer *peer)
+{
+    say_report(peer, "<proxy-error/>", "");
+}
+
 /* The end, and what comes instead. */
 
 void

@@ -69,10 +69,12 @@ typedef struct {
     const char *hash_xmlns;
     const char *checksum; /* {hash} */
     gboolean says_received;
-    gboolean waits;      /* for what we say about the file, without limit */
-    const char *damaged; /* actions with which it ends when the hash disagrees: reason; NULL: success */
+    gboolean says_nothing; /* as the receiver, when it has all bytes */
+    gboolean waits;        /* for what we say about the file, without limit */
+    const char *damaged;   /* actions with which it ends when the hash disagrees: reason; NULL: success */
     JingleFallback sends_otherwise;
     JingleFallback receives_otherwise;
+    gboolean says_proxy_error; /* when its own proxy does not work */
     gboolean heeds_proxy_error;
     gboolean rejects_socks5; /* when another transport is proposed */
     const char *ends;        /* the reason of its session-terminate when it ends for want of a connection */
@@ -148,6 +150,9 @@ const xmlnode *jingle_peer_take_report(JinglePeer *peer, const char *element);
 
 /* Its proxy is nominated: connects there, has it activated, and says so. */
 void jingle_peer_use_own_proxy(JinglePeer *peer);
+
+/* Its proxy is nominated, and does not work: says so. */
+void jingle_peer_give_up_own_proxy(JinglePeer *peer);
 
 /* As the sender: the hash, if it comes at `time`. */
 void jingle_peer_tell_hash(JinglePeer *peer, JingleHash time);

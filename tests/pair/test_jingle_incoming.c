@@ -28,7 +28,7 @@ static void
 setup(void)
 {
     /* What alice waits for at the end is not what is tested here. */
-    bs_test_hurry(5);
+    bs_test_hurry(10);
     services = services_new();
     pair = pair_new_scripted();
     pair->filter = filter;
@@ -208,6 +208,23 @@ START_TEST(over_our_proxy)
     send_all();
     ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_PROXY);
     ck_assert_uint_eq(services->proxies[0]->activations, 1);
+}
+END_TEST
+
+START_TEST(when_its_proxy_does_not_work)
+{
+    begin(_i, JINGLE_AT_PROXY);
+    jingle_peer_take_used(peer);
+    jingle_peer_say_no_way(peer);
+    if (!peer->client->says_proxy_error)
+        return;
+    jingle_peer_give_up_own_proxy(peer);
+    if (jingle_peer_go_on(peer)) {
+        script_open(&peer->script, peer->client->open);
+        send_all_in_band();
+    } else {
+        check_end(BS_END_NO_ROUTE);
+    }
 }
 END_TEST
 
@@ -431,10 +448,15 @@ static void
 add_cases(Suite *suite)
 {
     const TTest *const ways[] = {
-        over_our_address,        over_its_address,
-        over_the_better_of_both, over_its_proxy,
-        over_our_proxy,          when_our_proxy_does_not_work,
-        in_band_from_the_start,  in_band_when_neither_reaches_the_other,
+        over_our_address,
+        over_its_address,
+        over_the_better_of_both,
+        over_its_proxy,
+        over_our_proxy,
+        when_its_proxy_does_not_work,
+        when_our_proxy_does_not_work,
+        in_band_from_the_start,
+        in_band_when_neither_reaches_the_other,
     };
     const TTest *const files[] = {
         whenever_the_hash_comes,    a_wrong_hash_is_noticed,     a_file_without_bytes,

@@ -32,7 +32,7 @@ static void
 setup(void)
 {
     /* What alice waits for at the end is not what is tested here. */
-    bs_test_hurry(5);
+    bs_test_hurry(10);
     services = services_new();
     pair = pair_new_scripted();
     pair->filter = filter;
@@ -206,6 +206,37 @@ START_TEST(over_our_proxy)
 }
 END_TEST
 
+START_TEST(when_its_proxy_does_not_work)
+{
+    begin(_i, JINGLE_AT_PROXY);
+    jingle_peer_take_used(peer);
+    jingle_peer_say_no_way(peer);
+    if (!peer->client->says_proxy_error)
+        return;
+    jingle_peer_give_up_own_proxy(peer);
+    if (jingle_peer_take_proposal(peer))
+        receive_all_in_band();
+    else if (peer->client->receives_otherwise == JINGLE_REJECTS)
+        ck_assert_str_eq(jingle_peer_take_end(peer), "connectivity-error");
+}
+END_TEST
+
+/* Alice's proxy refuses, she says so, and it is hers to propose what follows. */
+START_TEST(when_our_proxy_does_not_work)
+{
+    services_give_proxies(&pair->a, 1);
+    begin(_i, JINGLE_NOWHERE);
+    services->proxies[0]->manner = PROXY_REFUSES_ACTIVATION;
+    jingle_peer_dial(peer, TRUE);
+    jingle_peer_take_no_way(peer);
+    jingle_peer_take_report(peer, "proxy-error");
+    if (jingle_peer_take_proposal(peer))
+        receive_all_in_band();
+    else if (peer->client->receives_otherwise == JINGLE_REJECTS)
+        ck_assert_str_eq(jingle_peer_take_end(peer), "connectivity-error");
+}
+END_TEST
+
 START_TEST(in_band_when_neither_reaches_the_other)
 {
     begin(_i, JINGLE_NOWHERE);
@@ -287,11 +318,12 @@ START_TEST(from_the_middle)
 }
 END_TEST
 
-/* Dino takes the end of the connection for that of the file: so it must not come before the last byte; and
- * nobody waits for a peer that says nothing more after it. */
+/* Whoever closes the connection when it has all bytes, and says nothing, is not waited for. */
 START_TEST(to_a_peer_that_says_nothing_at_the_end)
 {
     begin(_i, JINGLE_NOWHERE);
+    if (!peer->client->says_nothing)
+        return;
     jingle_peer_dial(peer, FALSE);
     bs_test_hurry(100);
     jingle_peer_take_no_way(peer);
@@ -380,9 +412,16 @@ static void
 add_cases(Suite *suite)
 {
     const TTest *const ways[] = {
-        over_our_address,         over_its_address,         over_the_better_of_both,
-        over_its_proxy,           over_our_proxy,           in_band_when_neither_reaches_the_other,
-        in_band_in_a_new_session, a_connection_that_breaks,
+        when_its_proxy_does_not_work,
+        when_our_proxy_does_not_work,
+        over_our_address,
+        over_its_address,
+        over_the_better_of_both,
+        over_its_proxy,
+        over_our_proxy,
+        in_band_when_neither_reaches_the_other,
+        in_band_in_a_new_session,
+        a_connection_that_breaks,
     };
     const TTest *const files[] = {
         a_file_without_bytes,
