@@ -29,6 +29,7 @@ struct _BsEndpoint {
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
+    BsReaches *reaches;
     BsEnded *ended;       /* sessions, and streams of their transports */
     gboolean closed;
     guint references; /* one is the owner's, others are held over callbacks that may free the endpoint */
@@ -40,6 +41,7 @@ endpoint_unref(BsEndpoint *endpoint)
     if (--endpoint->references > 0)
         return;
     g_ptr_array_unref(endpoint->transfers);
+    bs_reaches_free(endpoint->reaches);
     bs_ended_free(endpoint->ended);
     g_free(endpoint);
 }
@@ -54,6 +56,7 @@ bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *
     endpoint->events = events;
     endpoint->data = data;
     endpoint->transfers = g_ptr_array_new();
+    endpoint->reaches = bs_reaches_new();
     endpoint->ended = bs_ended_new();
     endpoint->references = 1;
     return endpoint;
@@ -93,6 +96,12 @@ BsProxies *
 bs_endpoint_proxies(BsEndpoint *endpoint)
 {
     return endpoint->proxies;
+}
+
+BsReaches *
+bs_endpoint_reaches(BsEndpoint *endpoint)
+{
+    return endpoint->reaches;
 }
 
 void
@@ -230,6 +239,7 @@ bs_endpoint_transfers(const BsEndpoint *endpoint)
 void
 bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer)
 {
+    bs_reaches_forget(endpoint->reaches, peer);
     for (guint i = 0; i < endpoint->transfers->len; i++) {
         BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 

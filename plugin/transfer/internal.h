@@ -302,6 +302,7 @@ gboolean bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const cha
 BsIqLink *bs_endpoint_link(BsEndpoint *endpoint);
 PurpleAccount *bs_endpoint_account(BsEndpoint *endpoint);
 BsProxies *bs_endpoint_proxies(BsEndpoint *endpoint);
+BsReaches *bs_endpoint_reaches(BsEndpoint *endpoint);
 BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
 /* What `peer` calls us, newly allocated. `addressed`: where the stanza went that we have of it; NULL: there
  * is none. */

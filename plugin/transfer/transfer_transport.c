@@ -121,6 +121,8 @@ bs_transfer_transport_context(const BsTransfer *transfer)
         .own_jid = transfer->own_jid,
         .peer_jid = transfer->protocol->peer(transfer),
         .initiator = transfer->protocol->is_initiator(transfer),
+        .reaches = bs_endpoint_reaches(transfer->endpoint),
+        .size = transfer->offer->size,
         .avoided = transfer->avoided.host[0] != '\0' ? &transfer->avoided : NULL,
     };
 
