@@ -216,12 +216,20 @@ bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
 void
 bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
 {
-    const BsTransport *transport = transfer->transport;
+    const char *peer = bs_transfer_peer(transfer);
+    const char *sid = transfer->protocol->sid(transfer);
 
     g_ptr_array_remove(endpoint->transfers, transfer);
-    bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transfer->protocol->sid(transfer));
-    if (transport != NULL && transport->class->stream_id != NULL)
-        bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transport->class->stream_id(transport));
+    bs_ended_add(endpoint->ended, peer, sid);
+    if (bs_transfer_si_offer_id(transfer) != NULL)
+        bs_ended_add_offer(endpoint->ended, peer, sid, bs_transfer_si_offer_id(transfer));
+}
+
+void
+bs_endpoint_stream_ended(BsEndpoint *endpoint, const char *peer, const BsTransport *transport)
+{
+    if (transport->class->stream_id != NULL)
+        bs_ended_add(endpoint->ended, peer, transport->class->stream_id(transport));
 }
 
 void
@@ -421,6 +429,16 @@ receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
     return bs_ended_receive(endpoint->ended, endpoint->link, stanza);
 }
 
+/* An offer that a server delivered twice (XEP-0198): the answer comes, or came, with the first one. */
+static gboolean
+is_repeated_offer(BsEndpoint *endpoint, const BsTransfer *transfer, const char *from, const char *sid,
+                  const char *iq_id)
+{
+    if (transfer != NULL)
+        return g_strcmp0(bs_transfer_si_offer_id(transfer), iq_id) == 0;
+    return sid != NULL && iq_id != NULL && bs_ended_has_offer(endpoint->ended, from, sid, iq_id);
+}
+
 static gboolean
 receive_si(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element)
 {
@@ -433,8 +451,11 @@ receive_si(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element)
         bs_iq_reply_error(endpoint->link, iq, "cancel", "service-unavailable", NULL, NULL);
         return TRUE;
     }
-    /* A server delivered it again (XEP-0198), and the answer comes, or came, with the first one. */
-    if (transfer == NULL && (sid == NULL || !bs_endpoint_has_ended(endpoint, from, sid)))
+    if (is_repeated_offer(endpoint, transfer, from, sid, bs_jingle_attrib(iq, "id")))
+        return TRUE;
+    if (transfer != NULL)
+        bs_iq_reply_error(endpoint->link, iq, "cancel", "conflict", NULL, NULL);
+    else
         bs_endpoint_receive_si_offer(endpoint, iq, element);
     return TRUE;
 }

@@ -267,6 +267,12 @@ si_stream_id(const BsTransport *transport)
     return ((const BsSiBytestreams *)transport)->sid;
 }
 
+gboolean
+bs_si_bytestreams_was_asked(const BsTransport *transport)
+{
+    return ((const BsSiBytestreams *)transport)->was_asked;
+}
+
 static void
 si_free(BsTransport *transport)
 {
