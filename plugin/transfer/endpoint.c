@@ -30,7 +30,7 @@ struct _BsEndpoint {
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
     BsReaches *reaches;
-    BsEnded *ended;       /* sessions, and streams of their transports */
+    BsEnded *ended; /* sessions, and streams of their transports */
     gboolean closed;
     guint references; /* one is the owner's, others are held over callbacks that may free the endpoint */
 };

@@ -298,9 +298,9 @@ END_TEST
 static void
 repeat_offer(const char *iq_id)
 {
-    g_autofree char *offer = script_fill(
-        peer->client->offer, "sid", peer->script.sid, "size", " size='20000'", "hash", "", "options",
-        "<option><value>http://jabber.org/protocol/ibb</value></option>", NULL);
+    g_autofree char *offer =
+        script_fill(peer->client->offer, "sid", peer->script.sid, "size", " size='20000'", "hash", "",
+                    "options", "<option><value>http://jabber.org/protocol/ibb</value></option>", NULL);
     g_autofree char *stanza = g_strdup_printf("<iq type='set' id='%s' from='%s' to='%s'>%s</iq>", iq_id,
                                               pair->b.jid, pair->a.jid, offer);
 
