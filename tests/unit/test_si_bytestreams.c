@@ -26,6 +26,29 @@
 static SiEnd *const alice = &si_ends[0];
 static SiEnd *const bob = &si_ends[1];
 
+static BsReaches *reaches; /* what alice has learned */
+
+static void
+set_up(void)
+{
+    si_ends_setup();
+    reaches = bs_reaches_new();
+    alice->context.reaches = reaches;
+}
+
+static void
+tear_down(void)
+{
+    si_ends_teardown();
+    bs_reaches_free(reaches);
+}
+
+static BsReach
+reach_of_bob(void)
+{
+    return bs_reaches_get(reaches, bob->jid);
+}
+
 static void
 begin_both(void)
 {
@@ -62,6 +85,8 @@ START_TEST(a_direct_connection_either_way)
     ck_assert(bob->route.dialled_by_us);
     ck_assert_str_eq(alice->route.host, bob->route.host);
     ck_assert_uint_eq(alice->route.port, bob->route.port);
+    ck_assert_int_eq(reach_of_bob(),
+                     bs_si_host_is_near(alice->route.host) ? BS_REACH_NEAR : BS_REACH_UNKNOWN);
     si_send_all(&si_ends[_i], 200001);
     ck_assert_uint_eq(alice->failed + bob->failed, 0);
     ck_assert_uint_eq(alice->connected + bob->connected, 2);
@@ -207,16 +232,36 @@ static const struct {
     {"result", QUERY_WITH("<streamhost-used jid='alice@one.test/a'/>")},
 };
 
+static gboolean
+was_told_near(void)
+{
+    g_autoptr(BsSiQuery) query = bs_si_query_parse(si_query_heard(bob));
+
+    return bs_si_hosts_have_near(query->hosts, query->hosts->len);
+}
+
 START_TEST(answers_without_a_connection)
 {
+    gboolean may_learn;
+
     bs_test_hurry(20);
     alice->free_inside = _i % 2;
     begin_alice();
+    may_learn = _i == 0 && was_told_near();
     si_answer(bob, useless_answers[_i].type, "%s", useless_answers[_i].payload);
     si_run_until(alice->failed);
     si_settle();
     ck_assert_uint_eq(alice->failed, 1);
     ck_assert_uint_eq(alice->connected, 0);
+    ck_assert_int_eq(reach_of_bob(), may_learn ? BS_REACH_FAR : BS_REACH_UNKNOWN);
+}
+END_TEST
+
+START_TEST(who_is_elsewhere_is_told_no_private_address)
+{
+    bs_reaches_learn(reaches, bob->jid, BS_REACH_FAR);
+    begin_alice();
+    ck_assert(!was_told_near());
 }
 END_TEST
 
@@ -754,8 +799,6 @@ END_TEST
 
 START_TEST(what_is_known_of_peers)
 {
-    BsReaches *reaches = bs_reaches_new();
-
     bs_reaches_learn(reaches, "Bob@Example.org/x", BS_REACH_NEAR);
     bs_reaches_learn(reaches, "bob@example.org/y", BS_REACH_FAR);
     ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/x"), BS_REACH_NEAR);
@@ -775,7 +818,6 @@ START_TEST(what_is_known_of_peers)
     ck_assert_int_eq(bs_reaches_get(reaches, "peer0@example.org/x"), BS_REACH_UNKNOWN);
     ck_assert_int_eq(bs_reaches_get(NULL, "bob@example.org/x"), BS_REACH_UNKNOWN);
     bs_reaches_learn(NULL, "bob@example.org/x", BS_REACH_NEAR);
-    bs_reaches_free(reaches);
 }
 END_TEST
 
@@ -793,7 +835,7 @@ main(void)
 
     for (guint i = 0; i < G_N_ELEMENTS(tcases); i++) {
         tcase_set_timeout(tcases[i], 120);
-        tcase_add_checked_fixture(tcases[i], si_ends_setup, si_ends_teardown);
+        tcase_add_checked_fixture(tcases[i], set_up, tear_down);
         suite_add_tcase(suite, tcases[i]);
     }
     tcase_add_loop_test(both, a_direct_connection_either_way, 0, 2);
@@ -807,6 +849,7 @@ main(void)
     tcase_add_test(both, what_is_known_of_peers);
     tcase_add_test(requester, the_query_is_as_everybody_reads_it);
     tcase_add_loop_test(requester, answers_without_a_connection, 0, G_N_ELEMENTS(useless_answers));
+    tcase_add_test(requester, who_is_elsewhere_is_told_no_private_address);
     tcase_add_test(requester, a_target_that_never_answers);
     tcase_add_loop_test(requester, a_connection_before_or_after_its_answer, 0, 4);
     tcase_add_loop_test(requester, a_surplus_connection, 0, 2);
