@@ -225,6 +225,22 @@ def cancelled_at_the_offer(case):
     carried(alice)
 
 
+@test(quick=False)
+def cancelled_before_we_accept(case):
+    """There is no word for it: we accept, and nothing comes."""
+    alice, bob = mixed(case)
+    sent, got, dialog = offered(case, bob, alice)
+    bob.client.tell("cancel", sent)
+    case.cancelled(bob, sent)
+    alice.client.always("accept")
+    since = alice.client.now()
+    alice.client.tell("answer", dialog["id"], "accept")
+    case.cancelled(alice, got)
+    errors = alice.client.all("notify", since, kind="error")
+    assert len(errors) == 1 and "may have withdrawn it" in errors[0]["secondary"], errors
+    carried(alice)
+
+
 @both_directions(test(quick=False))
 def cancelled_by_the_receiver_when_accepted(case, way):
     """A contact without the plugin does not say so, and is waited for."""
