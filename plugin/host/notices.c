@@ -104,6 +104,10 @@ format_of_incoming_end(BsEndReason reason)
     case BS_END_TIMEOUT:
         return _(
             "“%1$s” was not received, because %2$s's program stopped answering. Ask %2$s to send it again.");
+    case BS_END_NOT_BEGUN:
+        return _(
+            "“%1$s” was not received: nothing came from %2$s, who may have withdrawn it before you accepted "
+            "it. Ask %2$s to send it again.");
     }
     return _("The transfer of “%1$s” with %2$s ended%3$s.");
 }
@@ -150,6 +154,8 @@ format_of_outgoing_end(BsEndReason reason)
         return _("%2$s's program gave up receiving “%1$s”%3$s. Send it again, or ask %2$s what happened.");
     case BS_END_TIMEOUT:
         return _("“%1$s” was not sent, because %2$s's program did not answer in time. Send it again later.");
+    case BS_END_NOT_BEGUN: /* is the sender's affair */
+        break;
     }
     return _("The transfer of “%1$s” to %2$s ended%3$s.");
 }

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "socks5/ip_address.h"
@@ -161,4 +164,40 @@ bs_local_addresses(void)
     if (entries != NULL)
         freeifaddrs(entries);
     return bs_local_addresses_order((const BsLocalAddress *)(const void *)all->data, all->len);
+}
+
+static char *
+own_end_of(int fd)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t length = sizeof own;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (getsockname(fd, (struct sockaddr *)&own, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&own, length, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+        return NULL;
+    return g_strdup(text);
+}
+
+/* With UDP, to connect is to ask the routing table. */
+char *
+bs_local_address_towards(const char *host)
+{
+    const struct addrinfo hints = {
+        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+        .ai_socktype = SOCK_DGRAM,
+    };
+    struct addrinfo *place = NULL;
+    char *address = NULL;
+    int fd;
+
+    if (getaddrinfo(host, "9", &hints, &place) != 0)
+        return NULL;
+    fd = socket(place->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, place->ai_addr, place->ai_addrlen) == 0)
+        address = own_end_of(fd);
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(place);
+    return address;
 }

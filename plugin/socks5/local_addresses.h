@@ -13,6 +13,10 @@
  * clients on it find each other. Empty only where there are not even those. */
 GPtrArray *bs_local_addresses(void);
 
+/* The one from which connections to `host`, an address as text, leave; the caller's. NULL if none would, or
+ * if `host` is none. Nothing is sent. */
+char *bs_local_address_towards(const char *host);
+
 /* One address of one interface, as the system tells of it. */
 typedef struct {
     char text[64];

@@ -41,6 +41,8 @@ key_of(const char *peer, const char *sid)
 void
 bs_ended_add(BsEnded *ended, const char *peer, const char *sid)
 {
+    if (bs_ended_has(ended, peer, sid))
+        return;
     g_queue_push_tail(&ended->keys, key_of(peer, sid));
     if (g_queue_get_length(&ended->keys) > REMEMBERED)
         g_free(g_queue_pop_head(&ended->keys));
@@ -52,6 +54,28 @@ bs_ended_has(const BsEnded *ended, const char *peer, const char *sid)
     g_autofree char *key = key_of(peer, sid);
 
     return g_queue_find_custom((GQueue *)&ended->keys, key, (GCompareFunc)strcmp) != NULL;
+}
+
+static char *
+name_of_offer(const char *sid, const char *iq_id)
+{
+    return g_strconcat(sid, "\n", iq_id, NULL);
+}
+
+void
+bs_ended_add_offer(BsEnded *ended, const char *peer, const char *sid, const char *iq_id)
+{
+    g_autofree char *name = name_of_offer(sid, iq_id);
+
+    bs_ended_add(ended, peer, name);
+}
+
+gboolean
+bs_ended_has_offer(const BsEnded *ended, const char *peer, const char *sid, const char *iq_id)
+{
+    g_autofree char *name = name_of_offer(sid, iq_id);
+
+    return bs_ended_has(ended, peer, name);
 }
 
 gboolean

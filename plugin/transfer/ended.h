@@ -15,6 +15,10 @@ void bs_ended_free(BsEnded *ended);
 void bs_ended_add(BsEnded *ended, const char *peer, const char *sid);
 gboolean bs_ended_has(const BsEnded *ended, const char *peer, const char *sid);
 
+/* The same for offers by stream initiation, which the id of their stanza tells from others of that sid. */
+void bs_ended_add_offer(BsEnded *ended, const char *peer, const char *sid, const char *iq_id);
+gboolean bs_ended_has_offer(const BsEnded *ended, const char *peer, const char *sid, const char *iq_id);
+
 /* Takes a message or a request for a stream of these, in-band (XEP-0047) or with streamhosts (XEP-0065): what
  * the peer sent before it knew of the end. FALSE if it is none; else it has been answered, if it wants to be.
  */

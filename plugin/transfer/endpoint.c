@@ -29,7 +29,8 @@ struct _BsEndpoint {
     const BsEndpointEvents *events;
     gpointer data;
     GPtrArray *transfers; /* BsTransfer */
-    BsEnded *ended;       /* sessions, and streams of their transports */
+    BsReaches *reaches;
+    BsEnded *ended; /* sessions, and streams of their transports */
     gboolean closed;
     guint references; /* one is the owner's, others are held over callbacks that may free the endpoint */
 };
@@ -40,6 +41,7 @@ endpoint_unref(BsEndpoint *endpoint)
     if (--endpoint->references > 0)
         return;
     g_ptr_array_unref(endpoint->transfers);
+    bs_reaches_free(endpoint->reaches);
     bs_ended_free(endpoint->ended);
     g_free(endpoint);
 }
@@ -54,6 +56,7 @@ bs_endpoint_new(BsIqLink *link, PurpleAccount *account, const BsEndpointEvents *
     endpoint->events = events;
     endpoint->data = data;
     endpoint->transfers = g_ptr_array_new();
+    endpoint->reaches = bs_reaches_new();
     endpoint->ended = bs_ended_new();
     endpoint->references = 1;
     return endpoint;
@@ -93,6 +96,12 @@ BsProxies *
 bs_endpoint_proxies(BsEndpoint *endpoint)
 {
     return endpoint->proxies;
+}
+
+BsReaches *
+bs_endpoint_reaches(BsEndpoint *endpoint)
+{
+    return endpoint->reaches;
 }
 
 void
@@ -207,12 +216,20 @@ bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const char *sid)
 void
 bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer)
 {
-    const BsTransport *transport = transfer->transport;
+    const char *peer = bs_transfer_peer(transfer);
+    const char *sid = transfer->protocol->sid(transfer);
 
     g_ptr_array_remove(endpoint->transfers, transfer);
-    bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transfer->protocol->sid(transfer));
-    if (transport != NULL && transport->class->stream_id != NULL)
-        bs_ended_add(endpoint->ended, bs_transfer_peer(transfer), transport->class->stream_id(transport));
+    bs_ended_add(endpoint->ended, peer, sid);
+    if (bs_transfer_si_offer_id(transfer) != NULL)
+        bs_ended_add_offer(endpoint->ended, peer, sid, bs_transfer_si_offer_id(transfer));
+}
+
+void
+bs_endpoint_stream_ended(BsEndpoint *endpoint, const char *peer, const BsTransport *transport)
+{
+    if (transport->class->stream_id != NULL)
+        bs_ended_add(endpoint->ended, peer, transport->class->stream_id(transport));
 }
 
 void
@@ -230,6 +247,7 @@ bs_endpoint_transfers(const BsEndpoint *endpoint)
 void
 bs_endpoint_peer_unavailable(BsEndpoint *endpoint, const char *peer)
 {
+    bs_reaches_forget(endpoint->reaches, peer);
     for (guint i = 0; i < endpoint->transfers->len; i++) {
         BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
 
@@ -411,6 +429,16 @@ receive_for_transport(BsEndpoint *endpoint, const xmlnode *stanza)
     return bs_ended_receive(endpoint->ended, endpoint->link, stanza);
 }
 
+/* An offer that a server delivered twice (XEP-0198): the answer comes, or came, with the first one. */
+static gboolean
+is_repeated_offer(BsEndpoint *endpoint, const BsTransfer *transfer, const char *from, const char *sid,
+                  const char *iq_id)
+{
+    if (transfer != NULL)
+        return g_strcmp0(bs_transfer_si_offer_id(transfer), iq_id) == 0;
+    return sid != NULL && iq_id != NULL && bs_ended_has_offer(endpoint->ended, from, sid, iq_id);
+}
+
 static gboolean
 receive_si(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element)
 {
@@ -423,8 +451,11 @@ receive_si(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element)
         bs_iq_reply_error(endpoint->link, iq, "cancel", "service-unavailable", NULL, NULL);
         return TRUE;
     }
-    /* A server delivered it again (XEP-0198), and the answer comes, or came, with the first one. */
-    if (transfer == NULL && (sid == NULL || !bs_endpoint_has_ended(endpoint, from, sid)))
+    if (is_repeated_offer(endpoint, transfer, from, sid, bs_jingle_attrib(iq, "id")))
+        return TRUE;
+    if (transfer != NULL)
+        bs_iq_reply_error(endpoint->link, iq, "cancel", "conflict", NULL, NULL);
+    else
         bs_endpoint_receive_si_offer(endpoint, iq, element);
     return TRUE;
 }

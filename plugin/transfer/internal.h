@@ -273,6 +273,11 @@ void bs_transfer_old_session_ended(BsTransfer *transfer, BsJingleReason reason);
 gboolean bs_endpoint_receive_request(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version,
                                      const BsFileOffer *wanted);
 
+/* transfer_si.c */
+
+/* The id of the stanza with which the peer offered it by stream initiation; NULL if it did not. */
+const char *bs_transfer_si_offer_id(const BsTransfer *transfer);
+
 /* offers.c */
 
 /* A peer's offers: IQs of type set with these elements. Answered, now or by what becomes of them. */
@@ -302,6 +307,7 @@ gboolean bs_endpoint_has_ended(BsEndpoint *endpoint, const char *peer, const cha
 BsIqLink *bs_endpoint_link(BsEndpoint *endpoint);
 PurpleAccount *bs_endpoint_account(BsEndpoint *endpoint);
 BsProxies *bs_endpoint_proxies(BsEndpoint *endpoint);
+BsReaches *bs_endpoint_reaches(BsEndpoint *endpoint);
 BsDisclosurePolicy bs_endpoint_disclosure(const BsEndpoint *endpoint);
 /* What `peer` calls us, newly allocated. `addressed`: where the stanza went that we have of it; NULL: there
  * is none. */
@@ -319,6 +325,8 @@ const GPtrArray *bs_endpoint_all(const BsEndpoint *endpoint);
 gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
 gboolean bs_endpoint_fetches_thumbnails(const BsEndpoint *endpoint, const char *peer);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);
+/* A stream of a transfer with `peer` is about to be freed: what still comes for it is answered here. */
+void bs_endpoint_stream_ended(BsEndpoint *endpoint, const char *peer, const BsTransport *transport);
 /* The transfer is about to be freed; requests for its session are answered with unknown-session from now on.
  */
 void bs_endpoint_remove(BsEndpoint *endpoint, BsTransfer *transfer);

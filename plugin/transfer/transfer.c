@@ -338,6 +338,7 @@ bs_end_reason_name(BsEndReason reason)
         [BS_END_NO_ROOM] = "no room for the file",
         [BS_END_PEER_FAILED] = "the peer failed",
         [BS_END_TIMEOUT] = "the peer did not answer in time",
+        [BS_END_NOT_BEGUN] = "the peer did not begin",
     };
 
     return names[reason];

@@ -24,6 +24,8 @@ typedef enum {
     BS_END_NO_ROOM,         /* the receiver's disk is full, or cannot hold a file of this size */
     BS_END_PEER_FAILED,     /* the peer gave up for a reason of its own: `detail` names it */
     BS_END_TIMEOUT,         /* the peer did not answer in time */
+    BS_END_NOT_BEGUN, /* in: accepted, and nothing came: who cancels an offer by stream initiation has no
+                       * word for it */
 } BsEndReason;
 
 typedef struct {

@@ -89,6 +89,7 @@ may_go_on_after(BsEndReason reason)
     case BS_END_LOCAL_FILE:
     case BS_END_NO_ROOM:
     case BS_END_PEER_FAILED:
+    case BS_END_NOT_BEGUN:
         break;
     }
     return FALSE;
@@ -223,9 +224,9 @@ ask_again(BsTransfer *transfer)
 {
     g_autofree char *peer = g_strdup(bs_transfer_peer(transfer));
 
+    bs_transfer_free_transports(transfer);
     bs_jingle_session_drop_requests(transfer->session);
     transfer->old_session = g_steal_pointer(&transfer->session);
-    bs_transfer_free_transports(transfer);
     ask(transfer, peer);
 }
 

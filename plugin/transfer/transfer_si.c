@@ -19,7 +19,9 @@ struct _BsSiNegotiation {
     guint methods;        /* those that may still be tried: bit set of 1 << BsSiMethod */
     BsIqRequest *request; /* out: our offer */
     xmlnode *offer;       /* in: the peer's, until it is answered */
+    char *offer_id;       /* in: the id of its stanza */
     gboolean multiple;    /* in: the peer may be told several methods */
+    gboolean begun;       /* the peer has told us streamhosts */
 };
 
 static const char *
@@ -111,10 +113,23 @@ si_say_nothing(BsTransfer *transfer)
     (void)transfer;
 }
 
+/* The peer has said something since we accepted its file: it could have opened an in-band stream, too. */
+static gboolean
+has_begun(BsTransfer *transfer)
+{
+    if (!is_in_band(transfer->transport) && bs_si_bytestreams_was_asked(transfer->transport))
+        transfer->si->begun = TRUE;
+    return transfer->si->begun;
+}
+
 /* The sender opens the in-band stream when the other one found no way; the receiver waits for that. */
 static void
 si_no_way(BsTransfer *transfer)
 {
+    if (transfer->incoming && !has_begun(transfer)) {
+        bs_transfer_finish(transfer, BS_END_NOT_BEGUN, NULL);
+        return;
+    }
     if (!(transfer->si->methods & 1u << BS_SI_IN_BAND)) {
         bs_transfer_finish(transfer, BS_END_NO_ROUTE, NULL);
         return;
@@ -154,6 +169,12 @@ si_take_stanza(BsTransfer *transfer, const xmlnode *stanza)
     return transfer->transport->class->take_stanza(transfer->transport, stanza);
 }
 
+const char *
+bs_transfer_si_offer_id(const BsTransfer *transfer)
+{
+    return transfer->si != NULL ? transfer->si->offer_id : NULL;
+}
+
 static void
 si_let_go(BsTransfer *transfer)
 {
@@ -168,6 +189,7 @@ si_free(BsTransfer *transfer)
     g_clear_pointer(&si->offer, xmlnode_free);
     g_free(si->peer);
     g_free(si->sid);
+    g_free(si->offer_id);
     g_free(si);
 }
 
@@ -300,6 +322,7 @@ bs_transfer_new_from_si(BsEndpoint *endpoint, const char *own_jid, const xmlnode
 
     transfer->si = new_negotiation(bs_jingle_attrib(iq, "from"), si->sid, si->methods);
     transfer->si->offer = xmlnode_copy(iq);
+    transfer->si->offer_id = g_strdup(bs_jingle_attrib(iq, "id"));
     if (transfer->offer->size == BS_SIZE_UNKNOWN && bs_allow(BS_ALLOW_SI_NO_SIZE_WITHOUT_BYTES))
         transfer->offer->size = 0;
     transfer->si->multiple = si->multiple;

@@ -34,11 +34,20 @@ free_transport(BsTransport **transport)
     *transport = NULL;
 }
 
+/* The peer may go on with its stream for a while. */
+static void
+end_transport(BsTransfer *transfer, BsTransport **transport)
+{
+    if (*transport != NULL)
+        bs_endpoint_stream_ended(transfer->endpoint, bs_transfer_peer(transfer), *transport);
+    free_transport(transport);
+}
+
 void
 bs_transfer_free_transports(BsTransfer *transfer)
 {
-    free_transport(&transfer->proposed);
-    free_transport(&transfer->transport);
+    end_transport(transfer, &transfer->proposed);
+    end_transport(transfer, &transfer->transport);
 }
 
 static const char *
@@ -121,6 +130,8 @@ bs_transfer_transport_context(const BsTransfer *transfer)
         .own_jid = transfer->own_jid,
         .peer_jid = transfer->protocol->peer(transfer),
         .initiator = transfer->protocol->is_initiator(transfer),
+        .reaches = bs_endpoint_reaches(transfer->endpoint),
+        .size = transfer->offer->size,
         .avoided = transfer->avoided.host[0] != '\0' ? &transfer->avoided : NULL,
     };
 
@@ -226,7 +237,7 @@ propose(BsTransfer *transfer, const char *xmlns)
 {
     transfer->state = TRANSFER_REPLACING;
     transfer->replacements++;
-    free_transport(&transfer->proposed);
+    end_transport(transfer, &transfer->proposed);
     transfer->proposed = new_transport(transfer, xmlns);
     bs_log(transfer->id, "we propose another transport: %s", name_of(transfer->proposed));
     bs_transfer_set_timer(transfer, PROPOSAL_DEADLINE_MS, nobody_accepted_transport);
@@ -318,7 +329,7 @@ static void
 change_transport(BsTransfer *transfer)
 {
     g_clear_pointer(&transfer->pump, bs_pump_free);
-    free_transport(&transfer->transport);
+    end_transport(transfer, &transfer->transport);
     transfer->transport = g_steal_pointer(&transfer->proposed);
 }
 
@@ -340,7 +351,7 @@ bs_transfer_take_proposal(BsTransfer *transfer, const xmlnode *description)
         return BS_JINGLE_BAD_REQUEST;
     transfer->took = transport != NULL ? TOOK_PROPOSAL : TOOK_UNUSABLE_PROPOSAL;
     if (transport != NULL) {
-        free_transport(&transfer->proposed);
+        end_transport(transfer, &transfer->proposed);
         transfer->proposed = transport;
         transfer->replacements++;
     }
@@ -390,7 +401,7 @@ bs_transfer_proposal_rejected(BsTransfer *transfer)
     gboolean in_band_is_left = may_propose_in_band(transfer);
 
     bs_log(transfer->id, "the peer does not want the other transport");
-    free_transport(&transfer->proposed);
+    end_transport(transfer, &transfer->proposed);
     /* The peer's own proposal may have taken its place meanwhile. */
     if (transfer->state != TRANSFER_REPLACING)
         return;

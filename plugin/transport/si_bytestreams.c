@@ -12,6 +12,7 @@
 #include "stanza/allowances.h"
 #include "stanza/jid.h"
 #include "timer.h"
+#include "transport/si_bytestreams_hosts.h"
 #include "transport/si_bytestreams_internal.h"
 
 static GPtrArray *
@@ -191,10 +192,19 @@ announce_connection(gpointer data)
     return FALSE;
 }
 
+/* Our own address, or the peer's, has proved to lead from one to the other. */
+static void
+learn_reach(const BsSiBytestreams *si, int fd, const BsCandidate *candidate)
+{
+    if (candidate->type == BS_CANDIDATE_DIRECT && bs_si_host_is_near(candidate->host) && !comes_from_far(fd))
+        bs_reaches_learn(si->context.reaches, si->context.peer_jid, BS_REACH_NEAR);
+}
+
 void
 bs_si_succeed(BsSiBytestreams *si, int fd, const BsCandidate *candidate, gboolean dialled_by_us)
 {
     bs_route_nominate(&si->route, si->context.id, candidate, dialled_by_us);
+    learn_reach(si, fd, candidate);
     stop(si);
     si->fd = fd;
     /* Some routers cut the connections that came in through a mapping when they take it back. */
@@ -255,6 +265,12 @@ static const char *
 si_stream_id(const BsTransport *transport)
 {
     return ((const BsSiBytestreams *)transport)->sid;
+}
+
+gboolean
+bs_si_bytestreams_was_asked(const BsTransport *transport)
+{
+    return ((const BsSiBytestreams *)transport)->was_asked;
 }
 
 static void

@@ -15,4 +15,7 @@
 BsTransport *bs_si_bytestreams_new(const BsTransportContext *context, const char *sid,
                                    const BsTransportEvents *events, gpointer data);
 
+/* Of one of these: the peer has told us streamhosts, whatever came of them. */
+gboolean bs_si_bytestreams_was_asked(const BsTransport *transport);
+
 #endif

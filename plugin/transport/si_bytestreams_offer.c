@@ -1,6 +1,10 @@
 /* What we offer the peer: our streamhosts, and what becomes of them. SPDX-License-Identifier:
  * GPL-2.0-or-later */
+#include <string.h>
+
 #include "log.h"
+#include "socks5/local_addresses.h"
+#include "socks5/ip_address.h"
 #include "stanza/jid.h"
 #include "transport/si_bytestreams_hosts.h"
 #include "transport/si_bytestreams_internal.h"
@@ -75,6 +79,37 @@ add_mapped(BsSiBytestreams *si)
                                                     mapped->host, mapped->port, priority));
 }
 
+/* Documentation has this address for itself (RFC 5737), so it is in no network of ours. */
+#define ELSEWHERE "192.0.2.1"
+
+/* Towards the server, which its proxy stands for; or else to anywhere. The caller's. */
+static char *
+outward_address(const GPtrArray *hosts)
+{
+    BsIpAddress address;
+
+    for (guint i = 0; i < hosts->len; i++) {
+        const BsCandidate *host = g_ptr_array_index(hosts, i);
+
+        if (host->type == BS_CANDIDATE_PROXY && bs_ip_parse(host->host, &address) && !address.is_ipv6)
+            return bs_local_address_towards(host->host);
+    }
+    return bs_local_address_towards(ELSEWHERE);
+}
+
+static void
+choose_hosts(BsSiBytestreams *si)
+{
+    g_autofree char *outward = outward_address(si->own_hosts);
+    const BsSiHostsHints hints = {
+        .reach = bs_reaches_get(si->context.reaches, si->context.peer_jid),
+        .outward = outward,
+        .size = si->context.size,
+    };
+
+    bs_si_hosts_choose(si->own_hosts, &hints);
+}
+
 void
 bs_si_gather(BsSiBytestreams *si)
 {
@@ -87,9 +122,19 @@ bs_si_gather(BsSiBytestreams *si)
     }
     bs_places_add_proxies(&si->context, si->own_hosts, si->peer_hosts);
     bs_places_drop_avoided(&si->context, si->own_hosts);
-    bs_si_hosts_choose(si->own_hosts);
+    choose_hosts(si);
     for (guint i = 0; i < si->own_hosts->len; i++)
         bs_places_log_offer(&si->context, g_ptr_array_index(si->own_hosts, i));
+}
+
+/* The peer has tried the first `count` of our streamhosts in vain. */
+static void
+tried_in_vain(BsSiBytestreams *si, guint count)
+{
+    if (!bs_si_hosts_have_near(si->own_hosts, count))
+        return;
+    bs_log(si->context.id, "the peer is not in our network");
+    bs_reaches_learn(si->context.reaches, si->context.peer_jid, BS_REACH_FAR);
 }
 
 /* All our addresses have our own JID; which of them it is, nobody says. */
@@ -106,6 +151,7 @@ find_used(BsSiBytestreams *si, const char *jid)
             return SI_HOSTS_CONNECTED;
         }
         bs_log(si->context.id, "the peer uses our proxy %s", host->jid);
+        tried_in_vain(si, i);
         si->proxy = host;
         return SI_HOSTS_PROXY;
     }
@@ -128,6 +174,8 @@ hosts_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
     case BS_IQ_ERROR:
         condition = bs_iq_error_condition(iq);
         bs_log(si->context.id, "the peer uses none of our streamhosts: %s", condition);
+        if (strcmp(condition, "item-not-found") == 0)
+            tried_in_vain(si, si->own_hosts->len);
         break;
     case BS_IQ_TIMEOUT:
         bs_log_warning(si->context.id, "the peer does not say in time which streamhost it uses");

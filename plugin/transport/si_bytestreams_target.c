@@ -8,8 +8,9 @@
 #include "timer.h"
 #include "transport/si_bytestreams_internal.h"
 
-/* The requester's streamhosts: it may look for proxies and routers first. */
-#define QUERY_WAIT_MS 60000
+/* The requester's streamhosts: it may look for proxies and routers first. libpurple takes some 10 s over it.
+ */
+#define QUERY_WAIT_MS 20000
 /* From there to a connection: both dial, the requester connects to its proxy after that, and Psi takes 30 s
  * for each of these steps at most. */
 #define NEGOTIATION_DEADLINE_MS 90000

@@ -9,6 +9,7 @@
 #include "socks5/proxy65.h"
 #include "stanza/iq.h"
 
+#include "transport/reach.h"
 #include "transport/route.h"
 
 typedef struct _BsTransport BsTransport;
@@ -37,6 +38,8 @@ typedef struct {
     const char *own_jid;
     const char *peer_jid;
     gboolean initiator;     /* we are the initiator of the Jingle session */
+    BsReaches *reaches;     /* what is known of where peers are; NULL: nothing */
+    guint64 size;           /* of what is to be carried, in bytes; BS_SIZE_UNKNOWN: not known */
     const BsRoute *avoided; /* a way that has proved to be a dead end; NULL: none */
 } BsTransportContext;
 

@@ -57,12 +57,20 @@ def same_way(where):
     return replace(where, stock="", route="")
 
 
-def mixed_first_byte(name, where, dead=False):
+def mixed_first_byte(name, where, dead=False, size=MB):
     """With the plugin at one end only, a file from a to b. `dead`: with addresses that libpurple alone waits for."""
     def measure(bench):
-        plugin, stock = bench.first_byte(where, True), bench.first_byte(same_way(where), False)
+        plugin, stock = bench.first_byte(where, True, size), bench.first_byte(same_way(where), False, size)
         met = plugin < stock - NOISE if dead else plugin <= stock + NOISE
         return Result(plugin, stock, SECONDS, stock / plugin, "sooner than libpurple" if dead else GOAL_FIRST, met)
+    return Row(name, measure)
+
+
+def mixed_second(name, where):
+    """The same for a second file, when the plugin knows where the contact is."""
+    def measure(bench):
+        plugin, stock = bench.first_byte_of_second(where, True), bench.first_byte_of_second(same_way(where), False)
+        return Result(plugin, stock, SECONDS, stock / plugin, "sooner than libpurple", plugin < stock - NOISE)
     return Row(name, measure)
 
 
@@ -110,6 +118,9 @@ FIRST_BYTE = Figure(
      first_byte("both behind NAT, proxy, swallowed", scene("proxy", NAT, NAT, proxy=True, swallow=True)),
      first_byte("both behind NAT, no proxy, swallowed", scene("in-band", NAT, NAT, swallow=True))))
 
+ONE_DEAD_PROXY = mixed("proxy", NAT, PUBLIC, "b", proxy=True, swallow=True)
+ONE_DEAD_IN_BAND = mixed("in-band", NAT, PUBLIC, "b", swallow=True)
+
 MIXED = Figure(
     "First byte with the plugin at one end only",
     "By stream initiation, in which only the sender's addresses are dialled. 25 ms from each client to the server. The\n"
@@ -126,6 +137,15 @@ MIXED = Figure(
                       mixed("in-band", NAT_DEAD, PUBLIC, "b", swallow=True), dead=True),
      mixed_first_byte("libpurple behind NAT sends, in-band, swallowed",
                       mixed("in-band", NAT_DEAD, PUBLIC, "a", swallow=True), dead=True),
+     mixed_first_byte("plugin behind NAT sends, proxy, one dead", ONE_DEAD_PROXY, dead=True),
+     mixed_first_byte("... a large file", ONE_DEAD_PROXY, size=10 * MB),
+     mixed_second("... the second file", ONE_DEAD_PROXY),
+     mixed_first_byte("plugin behind NAT sends, in-band, one dead", ONE_DEAD_IN_BAND),
+     mixed_second("... the second file", ONE_DEAD_IN_BAND),
+     mixed_first_byte("libpurple behind NAT sends, proxy, one dead",
+                      mixed("proxy", NAT, PUBLIC, "a", proxy=True, swallow=True), dead=True),
+     mixed_first_byte("libpurple behind NAT sends, in-band, one dead",
+                      mixed("in-band", NAT, PUBLIC, "a", swallow=True), dead=True),
      mixed_first_byte("plugin sends, both public, swallowed",
                       mixed("direct to a", PUBLIC_DEAD, PUBLIC_DEAD, "b", proxy=True, swallow=True)),
      mixed_first_byte("libpurple sends, both public, swallowed",

@@ -45,13 +45,25 @@ class Bench:
         self._known = {}
         self._count = 0
 
-    def first_byte(self, scene, plugin):
+    def first_byte(self, scene, plugin, size=MB):
         """Seconds from the receiver's acceptance to the first byte: the median of the runs."""
         def body(stage, a, b):
-            a.send(b, stage.file("file.bin", MB))
+            a.send(b, stage.file("file.bin", size))
             first_byte(b)
             stage.check_way(a, b)
             return stage.first_byte(b)
+
+        return statistics.median(self._samples(body, scene, plugin, self.runs, size))
+
+    def first_byte_of_second(self, scene, plugin):
+        """The same for another file to the same contact, after a small one has arrived."""
+        def body(stage, a, b):
+            stage.deliver(a, b, stage.file("before.bin", MB // 100))
+            since = b.client.now()
+            a.send(b, stage.file("file.bin", MB))
+            first_byte(b, since)
+            stage.check_way(a, b)
+            return stage.first_byte(b, since)
 
         return statistics.median(self._samples(body, scene, plugin, self.runs))
 
@@ -149,8 +161,8 @@ def message(sender, receiver, text):
     return receiver.client.wait("line", since, text=text, kind="message")["at"] - began
 
 
-def first_byte(receiver):
-    event = receiver.client.wait("xfer", direction="receive", where=lambda e: e["sent"] > 0 or e["stage"] in ENDED)
+def first_byte(receiver, since=0):
+    event = receiver.client.wait("xfer", since, direction="receive", where=lambda e: e["sent"] > 0 or e["stage"] in ENDED)
     if event["stage"] in ENDED:
         raise NotMeasured("the transfer has ended: %s" % event["stage"])
     return event

@@ -3,7 +3,7 @@
 
 from case import KIB, MIB, test
 from cases_routes import nominated
-from cases_si import SI, by_libpurple
+from cases_si import REFUSAL, SI, by_libpurple
 from prosody import ROOMS
 
 
@@ -52,6 +52,30 @@ def from_an_occupant_without_the_plugin(case):
     alice, bob, al, bobby = occupants(case, plugin=False)
     case.deliver(bob, alice, case.file("back.bin", 100 * KIB), who=al)
     assert not by_libpurple(alice)
+
+
+def through_the_server(case, **options):
+    """Files to an occupant and back, neither of whom reaches the other."""
+    case.own_server(proxy=False)
+    one, other = case.host(1, **REFUSAL), case.host(2, **REFUSAL)
+    alice, bob = case.online("alice", host=one), case.online("bob", host=other, **options)
+    al, bobby = in_a_room(case, alice, bob)
+    case.deliver(alice, bob, case.file("there.bin", 100 * KIB), who=bobby)
+    case.deliver(bob, alice, case.file("back.bin", 100 * KIB), who=al)
+    assert "in-band" in nominated(alice), nominated(alice)
+    return alice
+
+
+@test(hosts=True)
+def occupants_through_the_server_by_Jingle(case):
+    alice = through_the_server(case)
+    assert not any(SI in line for line in alice.client.story()), "stream initiation was used"
+
+
+@test(hosts=True)
+def occupants_through_the_server_without_the_plugin(case):
+    alice = through_the_server(case, plugin=False)
+    assert any(SI in line for line in alice.client.story()) and not by_libpurple(alice)
 
 
 @test()

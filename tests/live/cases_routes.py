@@ -3,7 +3,7 @@
 
 from case import GIB, KIB, MIB, test
 from cases_transfers import by_the_plugin
-from network import OPEN_PORTS, ROUTER
+from network import OPEN_PORTS, ROUTER, SILENT
 from prosody import PROXY, Proxy
 
 
@@ -35,7 +35,7 @@ def addresses(host):
     return (host.address4, host.address6)
 
 
-FIREWALL = {"firewall": True}
+FIREWALL = {"firewall": SILENT}
 
 
 @test(hosts=True)

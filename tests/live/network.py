@@ -11,6 +11,7 @@ import sys
 INSIDE = "BS_LIVE_NETWORK"
 ROUTER = "10.77.0.1"
 OPEN_PORTS = (41000, 41010)  # the port range of a client behind a firewall
+SILENT, REFUSING = "blackhole", "unreachable"  # what a firewall does with connections to these
 
 
 def run(*command, text=""):
@@ -72,9 +73,10 @@ def inside():
 
 
 class Host:
-    """A machine behind the router. `number` is from 1 to 250; `families` holds "4", "6" or both."""
+    """A machine behind the router. `number` is from 1 to 250; `families` holds "4", "6" or both. `firewall`: SILENT or
+    REFUSING."""
 
-    def __init__(self, number, families="46", firewall=False):
+    def __init__(self, number, families="46", firewall=None):
         self.server4 = "10.77.%d.1" % number
         self.server6 = "fd77:%d::1" % number
         self.server = self.server4 if "4" in families else self.server6
@@ -114,7 +116,7 @@ class Host:
     def _close(self):
         ports = "%d-%d" % OPEN_PORTS
         for family, address in (("-4", self.address4), ("-6", self.address6)):
-            rule = [family, "rule", "%s", "to", address, "ipproto", "tcp", "dport", ports, "blackhole"]
+            rule = [family, "rule", "%s", "to", address, "ipproto", "tcp", "dport", ports, self.firewall]
             run("ip", *[part if part != "%s" else "add" for part in rule])
             self._rules.append([part if part != "%s" else "delete" for part in rule])
 
@@ -140,4 +142,4 @@ class Host:
 
 if __name__ == "__main__":
     set_up_router()
-    Host(1, firewall=True).stop()
+    Host(1, firewall=SILENT).stop()

@@ -10,6 +10,7 @@ import time
 DOMAIN = "lab.test"
 PROXY = "proxy." + DOMAIN
 ROOMS = "rooms." + DOMAIN
+GATEWAY = "gateway." + DOMAIN
 PASSWORD = "secret"
 
 CONFIG = """
@@ -24,6 +25,8 @@ allow_unencrypted_plain_auth = true
 c2s_require_encryption = false
 c2s_interfaces = {{ {interfaces} }}
 c2s_ports = {{ {port} }}
+component_interfaces = {{ {interfaces} }}
+component_ports = {{ {component_port} }}
 proxy65_interfaces = {{ {proxy_interfaces} }}
 proxy65_ports = {{ {proxy_port} }}
 modules_enabled = {{ "roster", "saslauth", "disco", "smacks", "groups", "ping"{more_modules} }}
@@ -49,6 +52,11 @@ ROOMS_CONFIG = """
 Component "%s" "muc"
     muc_room_locking = false
 """ % ROOMS
+
+GATEWAY_CONFIG = """
+Component "%s"
+    component_secret = "%s"
+""" % (GATEWAY, PASSWORD)
 
 UNHELPFUL_PROXY = """    modules_enabled = { "unhelpful" }
 """
@@ -92,29 +100,36 @@ def program():
 class Prosody:
     """`users` all see each other in their contact lists; one without a domain has an account at `DOMAIN`. `proxy`: a
     Proxy of `DOMAIN`, True for one that works, False for none. `limits`: how much a client may send, as mod_limits
-    takes it. `prefix` is put before the command."""
+    takes it. `gateway`: a contact of everybody's behind a component that may connect. `prefix` is put before the
+    command."""
 
-    def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True, limits="", prefix=()):
+    def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True, limits="", gateway=None,
+                 prefix=()):
         self.folder = folder
         self.address = address
-        self.port, self.proxy_port = free_ports(2)
+        self.port, self.proxy_port, self.component_port = free_ports(3)
         self.process = None
+        self._ports = [self.port] + ([self.component_port] if gateway else [])
         self._prefix = list(prefix)
         os.makedirs(folder)
         users = [user if "@" in user else "%s@%s" % (user, DOMAIN) for user in users]
         self._write_users(users)
+        self._write_contacts(users + (["%s@%s" % (gateway, GATEWAY)] if gateway else []))
         self._write_config({DOMAIN} | {user.partition("@")[2] for user in users}, everywhere,
-                           Proxy() if proxy is True else proxy, limits)
+                           Proxy() if proxy is True else proxy, limits, gateway)
         self.start()
 
-    def _write_config(self, domains, everywhere, proxy, limits):
+    def _write_config(self, domains, everywhere, proxy, limits, gateway):
         interfaces = '"*", "::"' if everywhere else '"%s"' % self.address
         proxy_interfaces = '"127.0.0.1"' if proxy and proxy.address else interfaces
-        config = CONFIG.format(folder=self.folder, port=self.port, proxy_port=self.proxy_port, interfaces=interfaces,
+        config = CONFIG.format(folder=self.folder, port=self.port, proxy_port=self.proxy_port,
+                               component_port=self.component_port, interfaces=interfaces,
                                proxy_interfaces=proxy_interfaces, more_modules=', "limits"' if limits else "")
         config += LIMITS_CONFIG % limits if limits else ""
         config += "".join(HOST_CONFIG.format(domain=domain) for domain in sorted(domains))
         config += ROOMS_CONFIG
+        if gateway:
+            config += GATEWAY_CONFIG
         if proxy:
             config += PROXY_CONFIG.format(proxy=PROXY, domain=DOMAIN, address=proxy.address or self.address)
         if proxy and proxy.unhelpful:
@@ -131,6 +146,8 @@ class Prosody:
             os.makedirs(accounts, exist_ok=True)
             with open(os.path.join(accounts, name + ".dat"), "w", encoding="utf-8") as f:
                 f.write('return { ["password"] = "%s"; };\n' % PASSWORD)
+
+    def _write_contacts(self, users):
         with open(os.path.join(self.folder, "groups.txt"), "w", encoding="utf-8") as f:
             f.write("[Lab]\n" + "".join("%s=%s\n" % (user, user.partition("@")[0].capitalize()) for user in users))
 
@@ -145,7 +162,8 @@ class Prosody:
             if self.process.poll() is not None:
                 break
             try:
-                socket.create_connection((self.address, self.port), 5).close()
+                for port in self._ports:
+                    socket.create_connection((self.address, port), 5).close()
                 return
             except OSError:
                 time.sleep(0.05)

@@ -2,6 +2,7 @@
 """A contact that says whatever a test wants it to say: XMPP over a plain socket, stanza by stanza."""
 
 import base64
+import hashlib
 import queue
 import socket
 import threading
@@ -10,32 +11,41 @@ import xml.etree.ElementTree as ElementTree
 from xml.sax.saxutils import quoteattr
 
 from headless import PATIENCE, Gone
-from prosody import DOMAIN, PASSWORD
+from prosody import DOMAIN, GATEWAY, PASSWORD
 
 CLIENT = "{jabber:client}"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
 class RawPeer:
+    stanza = CLIENT  # the namespace of what comes
+    sender = ""  # what each stanza says of where it is from
+
     def __init__(self, server, user, resource="raw", host=None):
         self.jid = "%s@%s/%s" % (user, DOMAIN, resource)
-        self._socket = socket.create_connection((host or server.address, server.port), 30)
+        self._connect(host or server.address, server.port)
+        self._log_in(user, resource)
+
+    def _connect(self, address, port):
+        self._socket = socket.create_connection((address, port), 30)
         self._socket.settimeout(None)
         self._stanzas = queue.Queue()
         self._kept = []
         self._id = 0
-        self._restart = threading.Event()
         self._parser = None
         self._open_stream()
         threading.Thread(target=self._read, daemon=True).start()
-        self._log_in(user, resource)
 
     def _open_stream(self):
         self._parser = ElementTree.XMLPullParser(("start", "end"))
         self._depth = 0
         self._root = None
-        self.send("<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' "
-                  "xmlns:stream='http://etherx.jabber.org/streams'>" % DOMAIN)
+        self.send(self._header())
+
+    @staticmethod
+    def _header():
+        return ("<?xml version='1.0'?><stream:stream to='%s' version='1.0' xmlns='jabber:client' "
+                "xmlns:stream='http://etherx.jabber.org/streams'>" % DOMAIN)
 
     def _read(self):
         try:
@@ -103,20 +113,30 @@ class RawPeer:
     def request(self, payload, to, kind="set", patience=None):
         """Sends an IQ and returns its answer."""
         iq_id = self.new_id()
-        self.send("<iq type='%s' id='%s'%s>%s</iq>" % (kind, iq_id, " to=" + quoteattr(to) if to else "", payload))
-        return self._next(lambda e: e.tag == CLIENT + "iq" and e.get("id") == iq_id
+        self.send("<iq type='%s' id='%s'%s%s>%s</iq>" % (kind, iq_id, self.sender, " to=" + quoteattr(to) if to else "",
+                                                         payload))
+        return self.answered(iq_id, patience)
+
+    def answered(self, iq_id, patience=None):
+        """The answer to that request, result or error."""
+        return self._next(lambda e: e.tag == self.stanza + "iq" and e.get("id") == iq_id
                           and e.get("type") in ("result", "error"), patience)
 
     def asked(self, wanted, patience=None):
-        """The next IQ of type set or get whose payload `wanted` wants; it is for the caller to answer."""
-        return self._next(lambda e: e.tag == CLIENT + "iq" and e.get("type") in ("set", "get") and len(e)
-                          and wanted(e[0]), patience)
+        """The next IQ of type set or get whose payload `wanted` wants; it is for the caller to answer. What others ask the
+        gateway itself is not meant."""
+        return self._next(lambda e: e.tag == self.stanza + "iq" and e.get("type") in ("set", "get") and len(e)
+                          and e.get("to") == self.jid and wanted(e[0]), patience)
 
     def ask(self, wanted, patience=None):
         """The same, answered with an empty result."""
         iq = self.asked(wanted, patience)
-        self.send("<iq type='result' id=%s to=%s/>" % (quoteattr(iq.get("id")), quoteattr(iq.get("from"))))
+        self.answer(iq)
         return iq
+
+    def answer(self, iq, payload="", kind="result"):
+        self.send("<iq type='%s' id=%s%s to=%s>%s</iq>" % (kind, quoteattr(iq.get("id")), self.sender,
+                                                           quoteattr(iq.get("from")), payload))
 
     def jingle(self, action, sid, patience=None):
         """The next Jingle request of that action in that session, acknowledged: its <jingle/>."""
@@ -125,7 +145,7 @@ class RawPeer:
 
     def presence_of(self, full_jid, kind=None, where=None):
         """The next presence from there."""
-        return self._next(lambda e: e.tag == CLIENT + "presence" and e.get("from") == full_jid
+        return self._next(lambda e: e.tag == self.stanza + "presence" and e.get("from") == full_jid
                           and e.get("type") == kind and (where is None or where(e)))
 
     def features_of(self, full_jid):
@@ -145,6 +165,32 @@ class RawPeer:
         except OSError:
             pass
         self._socket.close()
+
+
+class RawComponent(RawPeer):
+    """A contact behind a gateway (XEP-0114) of the server's; `name` with a resource or without."""
+
+    stanza = "{jabber:component:accept}"
+
+    def __init__(self, server, name):
+        user, slash, resource = name.partition("/")
+        self.jid = "%s@%s%s%s" % (user, GATEWAY, slash, resource)
+        self.sender = " from=" + quoteattr(self.jid)
+        self._opened = threading.Event()
+        self._connect(server.address, server.component_port)
+        self._opened.wait(PATIENCE)
+        self.send("<handshake>%s</handshake>" % hashlib.sha1((self._root.get("id") + PASSWORD).encode()).hexdigest())
+        self._next(lambda e: e.tag.endswith("}handshake"))
+
+    @staticmethod
+    def _header():
+        return ("<?xml version='1.0'?><stream:stream to='%s' xmlns='jabber:component:accept' "
+                "xmlns:stream='http://etherx.jabber.org/streams'>" % GATEWAY)
+
+    def _collect(self):
+        super()._collect()
+        if self._root is not None:
+            self._opened.set()
 
 
 def error_of(answer):

@@ -18,8 +18,8 @@ import runner
 import shares
 from case import TESTS, Case, Lab
 
-GROUPS = ("transfers", "endings", "resume", "queue", "routes", "addresses", "clients", "others", "si", "rooms",
-          "pictures", "hostile", "whole")
+GROUPS = ("transfers", "endings", "resume", "queue", "routes", "addresses", "clients", "others", "si", "gateways",
+          "rooms", "pictures", "hostile", "whole")
 
 
 def arguments():

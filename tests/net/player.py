@@ -13,7 +13,7 @@ import tempfile
 
 import internet
 import runner
-from case import KIB, MIB, Lab
+from case import KIB, Lab
 from scenes import BY_NAME, DIRECTIONS
 from stage import Stage
 
@@ -73,7 +73,7 @@ class Table:
             a, b = stage.set_up()
             sender, receiver = (a, b) if direction == DIRECTIONS[0] else (b, a)
             route = scene.route_of(direction)
-            stage.deliver(sender, receiver, stage.file("file.bin", IN_BAND_SIZE if route == "in-band" else MIB))
+            stage.deliver(sender, receiver, stage.file("file.bin", IN_BAND_SIZE if route == "in-band" else scene.size))
             stage.check_route(a, b, route)
             stage.check_capture()
             first_byte = stage.first_byte(receiver)

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from internet import CORE4, DELAY_MS, NOBODY4, SERVER4
+from case import MIB  # found by way of internet
 from prosody import Proxy
 
 NOBODY = ("/plugins/core/bytestreams/tell_addresses", "string", "nobody")
@@ -40,6 +41,7 @@ class Scene:
     swallow: bool = False  # packets to private addresses vanish on the way; otherwise they are answered
     cut: bool = False  # connections between homes break with the first data
     limits: str = ""  # how much a client may send to the server, as Prosody takes it: "10kb/s"
+    size: int = MIB  # of the file; in-band it is a smaller one
     a_pref: tuple = ()  # a preference of a's plugin
     stock: str = ""  # who has libpurple alone, without the plugin: "a" or "b"
     back: str = ""  # the route of a file from b to a, if it is another one
@@ -107,6 +109,12 @@ SCENES = (
           stock="b"),
     Scene("b without the plugin, both public, private addresses swallowed", "direct", Home(dead=DEAD), Home(dead=DEAD),
           proxy=True, swallow=True, stock="b"),
+    # Which of the contacts are in the same home, the plugin cannot know: a small file goes over the proxy before a
+    # private address that may be dead.
+    Scene("b without the plugin, same home, large file", "direct", NAT, SAME_HOME, proxy=True, size=5 * MIB, stock="b"),
+    Scene("b without the plugin, same home, small file", "proxy", NAT, SAME_HOME, proxy=True, stock="b", back="direct"),
+    Scene("b without the plugin, a behind NAT, proxy, large file, swallowed", "proxy", NAT, proxy=True, swallow=True,
+          size=5 * MIB, stock="b", back="direct to b"),
 )
 BY_NAME = {scene.name: scene for scene in SCENES}
 REFERENCE = "both public"

@@ -129,9 +129,9 @@ class Stage(Case):
     # Looking
 
     @staticmethod
-    def first_byte(receiver):
-        """Seconds from acceptance (the user has answered the last dialog) to the first byte of the first file."""
-        first = receiver.client.wait("xfer", stage="progress", direction="receive", where=lambda e: e["sent"] > 0)
+    def first_byte(receiver, since=0):
+        """Seconds from acceptance (the user has answered the last dialog) to the first byte of the first file `since`."""
+        first = receiver.client.wait("xfer", since, stage="progress", direction="receive", where=lambda e: e["sent"] > 0)
         answered = [e["at"] for e in receiver.client.all("dialog-closed") if e["at"] < first["at"]]
         return first["at"] - answered[-1]
 

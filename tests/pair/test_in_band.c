@@ -115,6 +115,25 @@ check_digits(void)
     check_reason_told(BS_JINGLE_SUCCESS);
 }
 
+/* What was on its way in the old stream when the peer proposed a new one is answered, and not by others. */
+START_TEST(blocks_of_a_stream_that_was_replaced_are_refused)
+{
+    offer_in_band(IN_BAND("4096"), 4096);
+    check_iq(OPEN("4096"), "result");
+    check_iq(DATA("0", "MDEy"), "result");
+    check_answer("transport-replace",
+                 CONTENT("<transport xmlns='" BS_NS_JINGLE_IBB "' sid='other' block-size='4096'/>"),
+                 "result");
+    bs_test_run_for(20);
+    check_iq(DATA("1", "MzQ1"), "item-not-found");
+    check_iq(CLOSE, "result");
+    ck_assert_uint_eq(pair->unclaimed, 0);
+    ck_assert_uint_eq(pair->a.ended, 0);
+    bs_transfer_cancel(g_steal_pointer(&pair->a.transfer));
+    ck_assert(pair_settle(pair));
+}
+END_TEST
+
 START_TEST(a_peer_may_begin_in_band)
 {
     offer_in_band(IN_BAND("4096"), 4096);
@@ -267,6 +286,7 @@ END_TEST
 static void
 add_cases(TCase *tcase)
 {
+    tcase_add_test(tcase, blocks_of_a_stream_that_was_replaced_are_refused);
     tcase_add_test(tcase, a_peer_may_begin_in_band);
     tcase_add_test(tcase, blocks_may_come_in_messages);
     tcase_add_loop_test(tcase, the_smaller_size_is_agreed_on, 0, G_N_ELEMENTS(sizes));

@@ -291,7 +291,60 @@ START_TEST(a_peer_that_says_nothing_after_its_offer_is_given_up)
 {
     bs_test_hurry(1000);
     begin(_i, _i % 2 == 0 ? BOTH : ONLY_IN_BAND);
-    check_lost(BS_END_NO_ROUTE);
+    check_lost(BS_END_NOT_BEGUN);
+}
+END_TEST
+
+static void
+repeat_offer(const char *iq_id)
+{
+    g_autofree char *offer =
+        script_fill(peer->client->offer, "sid", peer->script.sid, "size", " size='20000'", "hash", "",
+                    "options", "<option><value>http://jabber.org/protocol/ibb</value></option>", NULL);
+    g_autofree char *stanza = g_strdup_printf("<iq type='set' id='%s' from='%s' to='%s'>%s</iq>", iq_id,
+                                              pair->b.jid, pair->a.jid, offer);
+
+    script_send(pair, stanza);
+    bs_test_run_for(20);
+}
+
+/* A server delivers the very same stanza once more (XEP-0198); another one is none of that stream. */
+START_TEST(an_offer_that_comes_twice)
+{
+    pair->a.user = USER_WAITS;
+    peer = si_peer_new(pair, &si_clients[_i]);
+    si_peer_offer(peer, BOTH);
+    bs_test_run_for(20);
+    ck_assert_uint_eq(pair->a.offers, 1);
+    repeat_offer(peer->script.asked);
+    ck_assert_uint_eq(pair->b.inbox->len, 0);
+    repeat_offer("another");
+    ck_assert_ptr_nonnull(xmlnode_get_child(script_take(&peer->script, "error", "error"), "error/conflict"));
+    pair_accept(&pair->a);
+    si_peer_take_agreement(peer);
+    repeat_offer(peer->script.asked);
+    repeat_offer("another");
+    ck_assert_ptr_nonnull(xmlnode_get_child(script_take(&peer->script, "error", "error"), "error/conflict"));
+    ck_assert_uint_eq(pair->b.inbox->len, 3);
+    ck_assert_uint_eq(pair->a.offers, 1);
+    connect_to_peer(SI_HOST_LIVE);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH);
+    check_arrived(FALSE);
+}
+END_TEST
+
+/* Whoever counts its streams begins anew when it is started again. */
+START_TEST(a_sid_may_come_again_when_its_stream_has_ended)
+{
+    pair->a.user = USER_DECLINES;
+    peer = si_peer_new(pair, &si_clients[_i]);
+    si_peer_offer(peer, BOTH);
+    script_take(&peer->script, "error", "error");
+    repeat_offer(peer->script.asked);
+    ck_assert_uint_eq(pair->a.offers, 1);
+    repeat_offer("another");
+    ck_assert_uint_eq(pair->a.offers, 2);
+    script_take(&peer->script, "error", "error");
 }
 END_TEST
 
@@ -449,6 +502,10 @@ add_cases(Suite *suite)
         a_connection_without_bytes_is_given_up,
         a_connection_that_is_never_chosen_is_given_up,
     };
+    const TTest *const repeated[] = {
+        an_offer_that_comes_twice,
+        a_sid_may_come_again_when_its_stream_has_ended,
+    };
     const TTest *const cancelled[] = {
         our_user_declines,
         the_peers_user_cancels_with_a_close,
@@ -460,6 +517,7 @@ add_cases(Suite *suite)
     add_case(suite, "in_band", in_band, G_N_ELEMENTS(in_band));
     add_case(suite, "from_socks5_to_in_band", from_socks5_to_in_band, G_N_ELEMENTS(from_socks5_to_in_band));
     add_case(suite, "silent", silent, G_N_ELEMENTS(silent));
+    add_case(suite, "repeated", repeated, G_N_ELEMENTS(repeated));
     add_case(suite, "cancelled", cancelled, G_N_ELEMENTS(cancelled));
 }
 

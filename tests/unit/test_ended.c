@@ -113,6 +113,18 @@ START_TEST(what_was_sent_too_late_is_kept_from_others)
 }
 END_TEST
 
+START_TEST(offers_of_one_sid_are_told_apart)
+{
+    bs_ended_add_offer(ended, PEER, "one", "iq1");
+    bs_ended_add_offer(ended, PEER, "one", "iq1");
+    ck_assert(bs_ended_has_offer(ended, PEER, "one", "iq1"));
+    ck_assert(!bs_ended_has_offer(ended, PEER, "one", "iq2"));
+    ck_assert(!bs_ended_has_offer(ended, PEER, "two", "iq1"));
+    ck_assert(!bs_ended_has_offer(ended, "bob@example.org/y", "one", "iq1"));
+    ck_assert(!bs_ended_has(ended, PEER, "one"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -125,6 +137,7 @@ main(void)
     suite_add_tcase(suite, all);
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_test(all, names_count_together_with_the_peer);
+    tcase_add_test(all, offers_of_one_sid_are_told_apart);
     tcase_add_test(all, the_oldest_are_forgotten);
     tcase_add_loop_test(all, what_was_sent_too_late_is_kept_from_others, 0, G_N_ELEMENTS(late));
     srunner_run_all(runner, CK_ENV);

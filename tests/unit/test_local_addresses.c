@@ -142,6 +142,23 @@ START_TEST(this_machine)
 }
 END_TEST
 
+START_TEST(towards_a_host)
+{
+    g_autofree char *to_itself = bs_local_address_towards("127.0.0.1");
+    g_autofree char *to_a_name = bs_local_address_towards("localhost");
+    g_autofree char *outward = bs_local_address_towards("192.0.2.1");
+    g_autoptr(GPtrArray) texts = bs_local_addresses();
+
+    ck_assert_str_eq(to_itself, "127.0.0.1");
+    ck_assert_ptr_null(to_a_name);
+    /* A machine without a network has none. */
+    for (guint i = 0; outward != NULL && i < texts->len; i++)
+        if (bs_ip_same_host(texts->pdata[i], outward))
+            return;
+    ck_assert_ptr_null(outward);
+}
+END_TEST
+
 static Suite *
 local_addresses_suite(void)
 {
@@ -156,6 +173,7 @@ local_addresses_suite(void)
     tcase_add_test(tests, only_loopback);
     tcase_add_test(tests, nothing_at_all);
     tcase_add_test(tests, this_machine);
+    tcase_add_test(tests, towards_a_host);
     suite_add_tcase(suite, tests);
     return suite;
 }

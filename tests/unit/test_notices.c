@@ -4,7 +4,7 @@
 
 #include "host/notices.h"
 
-#define LAST_REASON BS_END_TIMEOUT
+#define LAST_REASON BS_END_NOT_BEGUN
 
 static char *
 end_sentence(BsEndReason reason, gboolean incoming, const char *alias, const char *file, const char *detail)

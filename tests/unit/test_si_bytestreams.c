@@ -26,6 +26,29 @@
 static SiEnd *const alice = &si_ends[0];
 static SiEnd *const bob = &si_ends[1];
 
+static BsReaches *reaches; /* what alice has learned */
+
+static void
+set_up(void)
+{
+    si_ends_setup();
+    reaches = bs_reaches_new();
+    alice->context.reaches = reaches;
+}
+
+static void
+tear_down(void)
+{
+    si_ends_teardown();
+    bs_reaches_free(reaches);
+}
+
+static BsReach
+reach_of_bob(void)
+{
+    return bs_reaches_get(reaches, bob->jid);
+}
+
 static void
 begin_both(void)
 {
@@ -62,6 +85,8 @@ START_TEST(a_direct_connection_either_way)
     ck_assert(bob->route.dialled_by_us);
     ck_assert_str_eq(alice->route.host, bob->route.host);
     ck_assert_uint_eq(alice->route.port, bob->route.port);
+    ck_assert_int_eq(reach_of_bob(),
+                     bs_si_host_is_near(alice->route.host) ? BS_REACH_NEAR : BS_REACH_UNKNOWN);
     si_send_all(&si_ends[_i], 200001);
     ck_assert_uint_eq(alice->failed + bob->failed, 0);
     ck_assert_uint_eq(alice->connected + bob->connected, 2);
@@ -207,16 +232,36 @@ static const struct {
     {"result", QUERY_WITH("<streamhost-used jid='alice@one.test/a'/>")},
 };
 
+static gboolean
+was_told_near(void)
+{
+    g_autoptr(BsSiQuery) query = bs_si_query_parse(si_query_heard(bob));
+
+    return bs_si_hosts_have_near(query->hosts, query->hosts->len);
+}
+
 START_TEST(answers_without_a_connection)
 {
+    gboolean may_learn;
+
     bs_test_hurry(20);
     alice->free_inside = _i % 2;
     begin_alice();
+    may_learn = _i == 0 && was_told_near();
     si_answer(bob, useless_answers[_i].type, "%s", useless_answers[_i].payload);
     si_run_until(alice->failed);
     si_settle();
     ck_assert_uint_eq(alice->failed, 1);
     ck_assert_uint_eq(alice->connected, 0);
+    ck_assert_int_eq(reach_of_bob(), may_learn ? BS_REACH_FAR : BS_REACH_UNKNOWN);
+}
+END_TEST
+
+START_TEST(who_is_elsewhere_is_told_no_private_address)
+{
+    bs_reaches_learn(reaches, bob->jid, BS_REACH_FAR);
+    begin_alice();
+    ck_assert(!was_told_near());
 }
 END_TEST
 
@@ -679,24 +724,51 @@ END_TEST
 
 /* Which of our places are told. */
 
+#define SMALL 300000
+#define LARGE 5000000
+
 static const struct {
-    const char *all;    /* "type host", divided by commas */
+    const char *all; /* "type host", divided by commas */
+    const char *outward;
+    BsReach reach;
+    guint64 size;
     const char *chosen; /* hosts */
 } choices[] = {
-    {"direct 2001:db8::1,direct 192.168.1.2,assisted 203.0.113.9,proxy relay.test",
-     "203.0.113.9 2001:db8::1 192.168.1.2 relay.test"},
-    {"direct 192.168.1.2,direct 198.51.100.4,proxy relay.test", "198.51.100.4 192.168.1.2 relay.test"},
+    {"direct 2001:db8::1,direct 192.168.1.2,assisted 203.0.113.9,proxy relay.test", "192.168.1.2",
+     BS_REACH_UNKNOWN, LARGE, "203.0.113.9 2001:db8::1 192.168.1.2 relay.test"},
+    {"direct 2001:db8::1,direct 192.168.1.2,assisted 203.0.113.9,proxy relay.test", "192.168.1.2",
+     BS_REACH_UNKNOWN, SMALL, "203.0.113.9 2001:db8::1 relay.test 192.168.1.2"},
+    {"direct 192.168.1.2,proxy relay.test", "192.168.1.2", BS_REACH_UNKNOWN, G_MAXUINT64,
+     "192.168.1.2 relay.test"},
+    {"direct 192.168.1.2,proxy relay.test", "192.168.1.2", BS_REACH_NEAR, SMALL, "192.168.1.2 relay.test"},
+    {"direct 192.168.1.2,proxy relay.test", "192.168.1.2", BS_REACH_FAR, LARGE, "relay.test"},
+    {"direct 192.168.1.2,direct fd00::1", "192.168.1.2", BS_REACH_FAR, SMALL, ""},
+    {"direct 2001:db8::1,direct 192.168.1.2,assisted 203.0.113.9", "192.168.1.2", BS_REACH_NEAR, LARGE,
+     "192.168.1.2 203.0.113.9 2001:db8::1"},
+    {"direct 192.168.1.2,proxy 192.168.1.1", "192.168.1.2", BS_REACH_UNKNOWN, SMALL,
+     "192.168.1.2 192.168.1.1"},
+    {"direct 172.17.0.1,direct 192.168.1.2,direct 192.168.122.1,direct fd00::1", "192.168.1.2",
+     BS_REACH_UNKNOWN, LARGE, "192.168.1.2"},
+    {"direct 192.168.1.2,direct 198.51.100.4,proxy relay.test", "198.51.100.4", BS_REACH_UNKNOWN, LARGE,
+     "198.51.100.4 relay.test"},
+    {"direct 192.168.1.2,direct 198.51.100.4,proxy relay.test", "198.51.100.77", BS_REACH_UNKNOWN, LARGE,
+     "198.51.100.4 192.168.1.2 relay.test"},
     {"direct 2001:db8::1,direct 2001:db8::2,direct 10.0.0.2,direct 172.17.0.1,direct 192.168.122.1,direct "
      "fd00::1",
-     "2001:db8::1 10.0.0.2 172.17.0.1 fd00::1"},
+     NULL, BS_REACH_UNKNOWN, LARGE, "2001:db8::1 10.0.0.2 172.17.0.1"},
     {"direct 198.51.100.4,direct 198.51.100.5,direct 2001:db8::1,direct 10.0.0.2,direct fd00::1,proxy "
      "one.test,"
      "proxy two.test",
-     "198.51.100.4 198.51.100.5 2001:db8::1 10.0.0.2 one.test"},
-    {"assisted 100.64.3.4,direct 192.168.1.2,proxy one.test,proxy two.test,proxy three.test",
-     "192.168.1.2 100.64.3.4 one.test two.test"},
-    {"direct 127.0.0.1,direct ::1", "127.0.0.1 ::1"},
-    {"", ""},
+     NULL, BS_REACH_UNKNOWN, LARGE, "198.51.100.4 198.51.100.5 2001:db8::1 10.0.0.2 one.test"},
+    {"direct 198.51.100.4,direct 198.51.100.5,direct 2001:db8::1,direct 10.0.0.2,proxy one.test,"
+     "proxy two.test",
+     NULL, BS_REACH_UNKNOWN, SMALL, "198.51.100.4 198.51.100.5 2001:db8::1 one.test two.test"},
+    {"assisted 100.64.3.4,direct 192.168.1.2,proxy one.test,proxy two.test,proxy three.test", NULL,
+     BS_REACH_UNKNOWN, LARGE, "192.168.1.2 one.test two.test"},
+    {"assisted 100.64.3.4,direct fd00::1,proxy one.test", NULL, BS_REACH_UNKNOWN, LARGE,
+     "100.64.3.4 one.test"},
+    {"direct 127.0.0.1,direct ::1", "192.168.1.2", BS_REACH_UNKNOWN, LARGE, "127.0.0.1"},
+    {"", NULL, BS_REACH_UNKNOWN, LARGE, ""},
 };
 
 START_TEST(the_likeliest_first)
@@ -704,6 +776,11 @@ START_TEST(the_likeliest_first)
     g_autoptr(GPtrArray) hosts = g_ptr_array_new_with_free_func((GDestroyNotify)bs_candidate_free);
     g_auto(GStrv) all = g_strsplit(choices[_i].all, ",", -1);
     g_autoptr(GString) chosen = g_string_new("");
+    const BsSiHostsHints hints = {
+        .reach = choices[_i].reach,
+        .outward = choices[_i].outward,
+        .size = choices[_i].size,
+    };
 
     for (guint i = 0; all[i] != NULL; i++) {
         g_auto(GStrv) words = g_strsplit(all[i], " ", 2);
@@ -712,11 +789,35 @@ START_TEST(the_likeliest_first)
         ck_assert(bs_candidate_type_from_name(words[0], &type));
         g_ptr_array_add(hosts, bs_candidate_new(type, "c", "j", words[1], 5000, 1));
     }
-    bs_si_hosts_choose(hosts);
+    bs_si_hosts_choose(hosts, &hints);
     for (guint i = 0; i < hosts->len; i++)
         g_string_append_printf(chosen, "%s%s", i > 0 ? " " : "",
                                ((const BsCandidate *)g_ptr_array_index(hosts, i))->host);
     ck_assert_str_eq(chosen->str, choices[_i].chosen);
+}
+END_TEST
+
+START_TEST(what_is_known_of_peers)
+{
+    bs_reaches_learn(reaches, "Bob@Example.org/x", BS_REACH_NEAR);
+    bs_reaches_learn(reaches, "bob@example.org/y", BS_REACH_FAR);
+    ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/x"), BS_REACH_NEAR);
+    ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/y"), BS_REACH_FAR);
+    ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/X"), BS_REACH_UNKNOWN);
+    bs_reaches_learn(reaches, "bob@example.org/x", BS_REACH_FAR);
+    ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/x"), BS_REACH_FAR);
+    bs_reaches_forget(reaches, "bob@EXAMPLE.org/x");
+    ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/x"), BS_REACH_UNKNOWN);
+    ck_assert_int_eq(bs_reaches_get(reaches, "bob@example.org/y"), BS_REACH_FAR);
+    for (guint i = 0; i < 300; i++) {
+        g_autofree char *jid = g_strdup_printf("peer%u@example.org/x", i);
+
+        bs_reaches_learn(reaches, jid, BS_REACH_NEAR);
+        ck_assert_int_eq(bs_reaches_get(reaches, jid), BS_REACH_NEAR);
+    }
+    ck_assert_int_eq(bs_reaches_get(reaches, "peer0@example.org/x"), BS_REACH_UNKNOWN);
+    ck_assert_int_eq(bs_reaches_get(NULL, "bob@example.org/x"), BS_REACH_UNKNOWN);
+    bs_reaches_learn(NULL, "bob@example.org/x", BS_REACH_NEAR);
 }
 END_TEST
 
@@ -734,7 +835,7 @@ main(void)
 
     for (guint i = 0; i < G_N_ELEMENTS(tcases); i++) {
         tcase_set_timeout(tcases[i], 120);
-        tcase_add_checked_fixture(tcases[i], si_ends_setup, si_ends_teardown);
+        tcase_add_checked_fixture(tcases[i], set_up, tear_down);
         suite_add_tcase(suite, tcases[i]);
     }
     tcase_add_loop_test(both, a_direct_connection_either_way, 0, 2);
@@ -745,8 +846,10 @@ main(void)
     tcase_add_loop_test(both, it_may_be_freed_at_every_stanza, 0, 32);
     tcase_add_loop_test(both, it_may_be_freed_after_any_while, 0, 20);
     tcase_add_loop_test(both, the_likeliest_first, 0, G_N_ELEMENTS(choices));
+    tcase_add_test(both, what_is_known_of_peers);
     tcase_add_test(requester, the_query_is_as_everybody_reads_it);
     tcase_add_loop_test(requester, answers_without_a_connection, 0, G_N_ELEMENTS(useless_answers));
+    tcase_add_test(requester, who_is_elsewhere_is_told_no_private_address);
     tcase_add_test(requester, a_target_that_never_answers);
     tcase_add_loop_test(requester, a_connection_before_or_after_its_answer, 0, 4);
     tcase_add_loop_test(requester, a_surplus_connection, 0, 2);

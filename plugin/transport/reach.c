@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "transport/reach.h"
+
+#include "stanza/jid.h"
+
+/* With more peers than anybody exchanges files with, all is learned anew. */
+#define PEERS_MAX 256
+
+struct _BsReaches {
+    GHashTable *known; /* bs_jid_key(): BsReach */
+};
+
+BsReaches *
+bs_reaches_new(void)
+{
+    BsReaches *reaches = g_new0(BsReaches, 1);
+
+    reaches->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return reaches;
+}
+
+void
+bs_reaches_free(BsReaches *reaches)
+{
+    g_hash_table_unref(reaches->known);
+    g_free(reaches);
+}
+
+BsReach
+bs_reaches_get(const BsReaches *reaches, const char *peer)
+{
+    g_autofree char *key = bs_jid_key(peer);
+
+    if (reaches == NULL || key == NULL)
+        return BS_REACH_UNKNOWN;
+    return (BsReach)GPOINTER_TO_UINT(g_hash_table_lookup(reaches->known, key));
+}
+
+void
+bs_reaches_learn(BsReaches *reaches, const char *peer, BsReach reach)
+{
+    g_autofree char *key = bs_jid_key(peer);
+
+    if (reaches == NULL || key == NULL)
+        return;
+    if (g_hash_table_size(reaches->known) >= PEERS_MAX)
+        g_hash_table_remove_all(reaches->known);
+    g_hash_table_insert(reaches->known, g_steal_pointer(&key), GUINT_TO_POINTER(reach));
+}
+
+void
+bs_reaches_forget(BsReaches *reaches, const char *peer)
+{
+    g_autofree char *key = bs_jid_key(peer);
+
+    if (key != NULL)
+        g_hash_table_remove(reaches->known, key);
+}
