@@ -244,7 +244,7 @@ void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 void bs_transfer_remember(BsTransfer *transfer);
 
 /* The end: is it one after which the transfer can go on later? If so what is there is kept, else forgotten.
- */
+ * TRUE if it will go on by itself. */
 gboolean bs_transfer_keep(BsTransfer *transfer, BsEndReason reason);
 void bs_transfer_forget(BsTransfer *transfer);
 void bs_transfer_free_rest(BsTransfer *transfer);

@@ -17,6 +17,7 @@
 #define UNFINISHED_SECONDS (30 * DAY_SECONDS)
 /* More files are not being moved at once by anybody; the oldest go. */
 #define ITEMS_MAX 500
+#define CHECKPOINTS_SUFFIX ".checkpoints"
 
 struct _BsMemory {
     char *folder;
@@ -85,6 +86,24 @@ forget_old(BsMemory *memory)
     }
 }
 
+/* A worker that was still writing when its file was forgotten may have left checkpoints of nothing. */
+static void
+delete_orphans(BsMemory *memory)
+{
+    GDir *dir = g_dir_open(memory->folder, 0, NULL);
+    const char *name;
+
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *id = g_strndup(name, strcspn(name, "."));
+        g_autofree char *path = g_build_filename(memory->folder, name, NULL);
+
+        if (g_str_has_suffix(name, CHECKPOINTS_SUFFIX) && bs_memory_find(memory, id) == NULL)
+            g_unlink(path);
+    }
+    if (dir != NULL)
+        g_dir_close(dir);
+}
+
 BsMemory *
 bs_memory_new(const char *folder)
 {
@@ -96,6 +115,7 @@ bs_memory_new(const char *folder)
     memory->file = bs_memory_file_new(folder);
     bs_memory_file_load(memory->file, memory->items);
     forget_old(memory);
+    delete_orphans(memory);
     return memory;
 }
 
@@ -167,7 +187,7 @@ bs_memory_items(const BsMemory *memory)
 char *
 bs_memory_checkpoints(const BsMemory *memory, const BsRemembered *item)
 {
-    return g_strdup_printf("%s" G_DIR_SEPARATOR_S "%s.checkpoints", memory->folder, item->id);
+    return g_strdup_printf("%s" G_DIR_SEPARATOR_S "%s" CHECKPOINTS_SUFFIX, memory->folder, item->id);
 }
 
 typedef enum {

@@ -114,6 +114,15 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     }
 }
 
+/* Who sends has to be able to serve a request, and who receives to ask for it; else only the same file,
+ * offered again, goes on. */
+static gboolean
+goes_on_by_itself(const BsTransfer *transfer)
+{
+    return transfer->protocol == &bs_transfer_jingle &&
+           (transfer->incoming ? !transfer->rest_refused : transfer->peer_may_ask);
+}
+
 gboolean
 bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
 {
@@ -125,7 +134,7 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
     if ((may_go_on_after(reason) || transfer->state == TRANSFER_ASKING) &&
         (!transfer->incoming || transfer->sink != NULL)) {
         leave_for_later(transfer, item);
-        return TRUE;
+        return goes_on_by_itself(transfer);
     }
     bs_transfer_forget(transfer);
     return FALSE;

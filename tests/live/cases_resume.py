@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Transfers that are interrupted and go on by themselves."""
 
+import base64
+import hashlib
 import os
 import random
 import re
 import time
 
 from case import MIB, test
+from raw_files import HASHES, Sending, file_element, terminate
+from raw_peer import RawPeer
 
 SIZE = 200 * MIB
 ASKED = re.compile(r"we ask .* for the file from byte (\d+) on")
@@ -195,6 +199,61 @@ def the_same_file_offered_again_goes_on(case):
     since = bob.client.now()
     case.deliver(alice, bob, source)
     assert any(re.search(r"accepted here from byte [1-9]", line["text"]) for line in bob.client.all("debug", since))
+
+
+SI = "http://jabber.org/protocol/si"
+IBB = "http://jabber.org/protocol/ibb"
+SI_OFFER = ("<si xmlns='{si}' id='si1' profile='{si}/profile/file-transfer'>"
+            "<file xmlns='{si}/profile/file-transfer' name='file.bin' size='{size}' hash='{md5}' date='{date}'><range/></file>"
+            "<feature xmlns='http://jabber.org/protocol/feature-neg'><x xmlns='jabber:x:data' type='form'>"
+            "<field var='stream-method' type='list-single'><option><value>{ibb}</value></option></field></x></feature></si>")
+
+
+def send_in_band(peer, to, data):
+    """A stream of stream initiation, in-band, block by block."""
+    peer.request("<open xmlns='%s' sid='si1' block-size='4096'/>" % IBB, to)
+    for number, start in enumerate(range(0, len(data), 4096)):
+        block = base64.b64encode(data[start:start + 4096]).decode()
+        answer = peer.request("<data xmlns='%s' sid='si1' seq='%d'>%s</data>" % (IBB, number, block), to)
+        assert answer.get("type") == "result"
+    peer.request("<close xmlns='%s' sid='si1'/>" % IBB, to)
+
+
+@test()
+def a_part_is_asked_for_by_stream_initiation(case):
+    """XEP-0096, 3: what was begun by Jingle, too."""
+    data = bytes(range(256)) * 1200
+    date = "2020-01-01T00:00:00Z"
+    bob = case.online("bob")
+    case.may_remain_unfinished(bob)
+    carol = RawPeer(case.server, "carol")
+    case.at_end(carol.close)
+    carol.presence()
+    sending = Sending(carol, bob.jid, "first")
+    extra = "<date>%s</date><range/><hash-used xmlns='%s' algo='sha-256'/>" % (date, HASHES)
+    sending.offer(file_element("file.bin", len(data), extra))
+    sending.dial(sending.accepted())
+    sending.data(data[:200000])
+    got = bob.client.incoming()
+    part, = os.listdir(bob.client.downloads)
+    while os.path.getsize(os.path.join(bob.client.downloads, part)) < 200000:
+        time.sleep(0.01)
+    sending.request(terminate("first", "gone"))
+    case.cancelled(bob, got)
+    since = bob.client.now()
+    result = carol.request(SI_OFFER.format(si=SI, ibb=IBB, size=len(data), date=date,
+                                           md5=hashlib.md5(data).hexdigest()), bob.jid)
+    wanted = result.find(".//{%s/profile/file-transfer}range" % SI)
+    assert wanted is not None and wanted.get("offset") == "200000", wanted
+    send_in_band(carol, bob.jid, data[200000:])
+    again = bob.client.incoming(since)
+    case.completed(bob, again)
+    with open(os.path.join(bob.client.downloads, "file.bin"), "rb") as f:
+        assert f.read() == data
+    source = case.file("file.bin", 0)
+    with open(source, "wb") as f:
+        f.write(data)
+    case.arrived(bob, source)
 
 
 def remembered(account):
