@@ -5,6 +5,7 @@ import filecmp
 import os
 import time
 
+import network
 from case import MIB
 from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, TO, WE_DIAL, Place
 from prosody import PROXY
@@ -29,8 +30,8 @@ def make_ends(case, client, route, faults):
     domain = ELSEWHERE if route == ITS_PROXY else None
     case.own_server(users=["alice@" + domain if domain else "alice", "bob"], proxy=route in (ITS_PROXY, OUR_PROXY))
     ours, its = firewalls(route)
-    here = case.host(1, families="4", firewall=ours)
-    there = case.host(2, families="4", firewall=its)
+    here = case.host(1, families="4", firewall=network.REFUSING if ours else None)
+    there = case.host(2, families="4", firewall=network.REFUSING if its else None)
     us = case.online("alice@" + domain if domain else "alice", host=here)
     it = client.start(case, Place(there, case.server), PROXY if route == ITS_PROXY else "", faults)
     us.client.wait("buddy-online", account=us.jid)

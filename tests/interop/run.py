@@ -83,7 +83,7 @@ def main():
     if prosody.program() is None:
         sys.exit("Prosody is not installed (Debian: apt-get install prosody)")
     with tempfile.TemporaryDirectory(prefix="bytestreams-interop-", ignore_cleanup_errors=True) as folder:
-        lab = Lab(os.path.abspath(options.build), folder, False)
+        lab = Lab(os.path.abspath(options.build), folder)
         try:
             results = play_all(lab, folder, options.only)
         finally:
