@@ -3,6 +3,7 @@
 
 #include <util.h>
 
+#include "host/limits.h"
 #include "host/peer_search.h"
 #include "host/xfer.h"
 #include "log.h"
@@ -26,6 +27,7 @@ typedef struct {
     guint tries;
     guint timer;
     BsPeerSearch *search;
+    BsPlace *place; /* in the queue, until the transfer has it */
     BsPrefix *prefix;
     BsTransfer *transfer;
 } Attempt;
@@ -46,6 +48,7 @@ attempt_free(Attempt *attempt)
     if (attempt->prefix != NULL && item != NULL)
         item->in_use = FALSE;
     bs_prefix_cancel(&attempt->prefix);
+    bs_place_free(attempt->place);
     if (attempt->transfer != NULL)
         bs_transfer_leave(g_steal_pointer(&attempt->transfer));
     g_free(attempt->item);
@@ -107,18 +110,17 @@ prefix_known(guint64 length, BsDigest *digest, gpointer data)
     }
     attempt->transfer = bs_transfer_ask(bs_connection_endpoint(attempt->connection), attempt->jid, item, sink,
                                         length, digest, &transfer_events, attempt);
+    bs_transfer_hold_place(attempt->transfer, g_steal_pointer(&attempt->place));
 }
 
 static void
-peer_found(BsFound answer, const char *jid, gpointer data)
+its_turn(gpointer data)
 {
     Attempt *attempt = data;
     BsRemembered *item = bs_memory_find(memory, attempt->item);
     g_autofree char *checkpoints = NULL;
 
-    (void)jid;
-    attempt->search = NULL;
-    if (answer != BS_FOUND_JINGLE || item == NULL || item->in_use) {
+    if (item == NULL || item->in_use) {
         attempt_free(attempt);
         return;
     }
@@ -126,6 +128,26 @@ peer_found(BsFound answer, const char *jid, gpointer data)
     checkpoints = bs_memory_checkpoints(memory, item);
     attempt->prefix = bs_prefix_new(item->part, checkpoints, bs_transfer_hashes_for_rest(item->file),
                                     prefix_known, attempt);
+}
+
+/* What goes on takes a place like any other. */
+static void
+peer_found(BsFound answer, const char *jid, gpointer data)
+{
+    Attempt *attempt = data;
+
+    (void)jid;
+    attempt->search = NULL;
+    if (answer != BS_FOUND_JINGLE) {
+        attempt_free(attempt);
+        return;
+    }
+    attempt->place = bs_place_for_accepted(bs_limits_queue(), its_turn, attempt);
+    if (bs_place_waits(attempt->place))
+        bs_log(NULL, "what is left to ask %s for waits: number %u in the queue", attempt->jid,
+               bs_place_number(attempt->place));
+    else
+        its_turn(attempt);
 }
 
 static gboolean

@@ -351,15 +351,16 @@ other_way_found(BsFound answer, const char *jid, gpointer data)
         bs_xfer_fail_as(self, &refusal);
 }
 
+/* It has had its turn. While the peer's user is asked once more, its place is others'; when he accepts, it
+ * runs at once. */
 static gboolean
-send_in_band(BsXfer *self, BsTransfer *transfer)
+send_in_band(BsXfer *self)
 {
     if (self->in_band)
         return FALSE;
     bs_log(NULL, "%s is offered the file once more, in-band at once", self->xfer->who);
     self->in_band = TRUE;
     self->accepted = FALSE;
-    self->place = bs_transfer_take_place(transfer);
     make_offer(self, NULL, 0);
     return TRUE;
 }
@@ -368,7 +369,7 @@ gboolean
 bs_xfer_send_otherwise(BsXfer *self, BsTransfer *transfer, const BsEnd *end)
 {
     if (end->in_band_is_left)
-        return send_in_band(self, transfer);
+        return send_in_band(self);
     if (end->reason != BS_END_UNSUPPORTED || self->accepted || self->by_si)
         return FALSE;
     bs_log(NULL, "%s takes no files by Jingle after all", self->xfer->who);

@@ -178,14 +178,22 @@ bs_transfer_run(BsTransfer *transfer)
         bs_place_run(transfer->place);
 }
 
+/* From now on the peer remembers the file as one that was accepted, and so do we. */
+static void
+tell_peer(BsTransfer *transfer)
+{
+    bs_transfer_set_timer(transfer, 0, NULL);
+    bs_transfer_remember(transfer);
+    transfer->protocol->accept(transfer);
+}
+
 static void
 its_turn(gpointer data)
 {
     BsTransfer *transfer = data;
 
     bs_log(transfer->id, "its turn has come");
-    bs_transfer_set_timer(transfer, 0, NULL);
-    transfer->protocol->accept(transfer);
+    tell_peer(transfer);
 }
 
 static gboolean
@@ -196,7 +204,7 @@ waited_long_enough(gpointer data)
     transfer->timer = 0;
     bs_log(transfer->id, "before the peer gives up, it begins without a place");
     bs_place_run(transfer->place);
-    transfer->protocol->accept(transfer);
+    tell_peer(transfer);
     return FALSE;
 }
 
@@ -220,7 +228,7 @@ bs_transfer_take_turn(BsTransfer *transfer)
     if (transfer->place != NULL && bs_place_waits(transfer->place))
         wait_for_place(transfer);
     else
-        transfer->protocol->accept(transfer);
+        tell_peer(transfer);
 }
 
 void
@@ -232,7 +240,6 @@ bs_transfer_accept(BsTransfer *transfer, BsSink *sink)
     }
     bs_log(transfer->id, "accepted here");
     transfer->sink = sink;
-    bs_transfer_remember(transfer);
     bs_transfer_take_turn(transfer);
 }
 

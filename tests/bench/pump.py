@@ -258,6 +258,8 @@ def run_long(options):
         finally:
             lab.close()
     print("\n%d goals met, %d missed" % (report.met, report.missed))
+
+
 def copies(folder, count, size):
     """So many files of that size, which take the room of one."""
     paths = [os.path.join(folder, "many", "file %d" % number) for number in range(count)]

@@ -25,10 +25,10 @@ def batch(case, name, count, size=300 * KIB):
     return [case.file("%s %d" % (name, number), size + number) for number in range(count)]
 
 
-def most_at_once(account, direction):
+def most_at_once(account, direction, since=0):
     """How many transfers of a direction moved bytes at the same time."""
     running, most = set(), 0
-    for event in account.client.all("xfer", direction=direction):
+    for event in account.client.all("xfer", since, direction=direction):
         if event["stage"] in ("file-send-start", "file-recv-start"):
             running.add(event["id"])
         elif event["stage"] in ENDS or event["stage"] == "progress" and event["sent"] == event["size"]:
@@ -179,8 +179,14 @@ def a_higher_limit_lets_what_waits_begin(case):
     case.cancelled(bob, got)
 
 
+def told_of_ends(account):
+    """What is told of transfers that are interrupted, and what of those that failed."""
+    return ([event["text"] for event in account.client.all("line") if "goes on by itself" in event["text"]],
+            [event["secondary"] for event in account.client.all("notify", kind="error")])
+
+
 def cut_off_while_waiting(case, cut):
-    """cut(alice) ends all, and nobody is asked to read of each file that waited; the one that runs goes on later."""
+    """cut(alice) ends all; she hears of the one that was under way, and not of each that waited."""
     alice, bob = case.pair()
     case.may_remain_unfinished(bob)
     sent, got = the_only_place_is_taken(case, alice, bob)
@@ -191,17 +197,22 @@ def cut_off_while_waiting(case, cut):
     for xfer in [sent] + waiting:
         case.cancelled(alice, xfer)
     case.cancelled(bob, got)
-    assert not alice.client.all("notify", kind="error"), alice.client.all("notify", kind="error")
+    interrupted, failed = told_of_ends(alice)
+    assert len(interrupted) == 1 and not failed, (interrupted, failed)
     return alice, bob, since
 
 
 @test()
 def the_sender_signs_off_while_files_wait(case):
     alice, bob, _ = cut_off_while_waiting(case, lambda alice: alice.client.tell("sign-off", alice.jid))
+    # The long one goes on then.
+    limit(alice, transfers_at_once=2)
     since = alice.client.now()
     alice.client.tell("sign-on", alice.jid)
     alice.client.wait("buddy-online", since)
-    still_works(case, alice, bob)
+    source = case.file("afterwards", 300 * KIB)
+    alice.send(bob, source)
+    all_arrive(case, alice, bob, [source])
 
 
 @test()
@@ -222,11 +233,37 @@ def the_receiver_signs_off_while_files_wait(case):
     bob.client.tell("sign-off", bob.jid)
     for xfer in (first_got, second_got):
         case.cancelled(bob, xfer)
-    assert not bob.client.all("notify", kind="error"), bob.client.all("notify", kind="error")
+    interrupted, failed = told_of_ends(bob)
+    assert len(interrupted) == 1 and not failed, (interrupted, failed)
+    assert sum("it can go on later" in line for line in bob.client.story()) == 1, "what had not begun was kept"
     for xfer in [first, second] + waiting:
         case.cancelled(alice, xfer)
-    # The one that he had been offered and not accepted, and one for all that waited; what runs goes on later.
-    assert len(alice.client.all("notify", kind="error")) == 2, alice.client.all("notify", kind="error")
+    # The one that he had not accepted in her eyes, and one for all that waited.
+    interrupted, failed = told_of_ends(alice)
+    assert len(interrupted) == 1 and len(failed) == 2, (interrupted, failed)
+
+
+@test()
+def what_goes_on_by_itself_waits_for_its_place(case):
+    alice, bob = case.pair()
+    case.may_remain_unfinished(bob)
+    limit(alice, speed_limit=4 * KIB)
+    sources = batch(case, "file", 2, 8 * MIB)
+    offer(alice, bob, sources)
+    for source in sources:
+        bob.client.wait("xfer", stage="progress", name=os.path.basename(source), where=lambda e: e["sent"] > 0)
+    alice.client.tell("sign-off", alice.jid)
+    for source in sources:
+        path = os.path.join(bob.client.downloads, os.path.basename(source))
+        bob.client.wait("xfer", stage="file-recv-cancel", path=path)
+    limit(bob, transfers_at_once=1)
+    since, place = alice.client.now(), bob.client.now()
+    alice.client.tell("sign-on", alice.jid)
+    alice.client.wait("buddy-online", since)
+    bob.client.wait("debug", place, where=lambda e: "number 1 in the queue" in e["text"])
+    limit(alice, speed_limit=0)
+    all_arrive(case, alice, bob, sources)
+    assert most_at_once(bob, "receive", place) == 1, "they went on at the same time"
 
 
 @test()
