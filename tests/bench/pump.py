@@ -278,7 +278,7 @@ def measure_queue(report, lab, folder, source, mib, rounds):
     best = {way: Best() for way in ("many", "one")}
     session = Session(lab, os.path.join(folder, "queue"), True)
     try:
-        for _ in range(min(rounds, 2)):
+        for _ in range(min(rounds, 3)):
             best["many"].runs.append(session.move_many(many))
             best["one"].runs.append(session.move(source))
     finally:
