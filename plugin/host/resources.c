@@ -114,6 +114,13 @@ resource_unavailable(BsResources *resources, const char *jid)
 }
 
 void
+bs_resources_gone(BsResources *resources, const char *jid)
+{
+    if (bs_jid_resource(jid) != NULL)
+        resource_unavailable(resources, jid);
+}
+
+void
 bs_resources_presence(BsResources *resources, const xmlnode *presence)
 {
     const char *type = xmlnode_get_attrib(presence, "type");

@@ -33,6 +33,9 @@ void bs_resources_free(BsResources *resources);
  * when its capabilities change or may have changed. The occupants of rooms are passed over. */
 void bs_resources_presence(BsResources *resources, const xmlnode *presence);
 
+/* This very JID, if it is a full one, is not there any more, although its presence has not told so yet. */
+void bs_resources_gone(BsResources *resources, const char *jid);
+
 /* The resource with this very JID, owned by the table, or NULL. */
 BsResource *bs_resources_find(BsResources *resources, const char *jid);
 

@@ -262,6 +262,9 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
                 end->goes_on ? BS_NOTICE_SIGNED_OFF_FOR_NOW : BS_NOTICE_SIGNED_OFF);
         return;
     }
+    /* Its presence may tell so later: what waits for the same client is not offered to it meanwhile. */
+    if (end->reason == BS_END_PEER_GONE)
+        bs_resources_gone(bs_peers_resources(bs_connection_peers(self->connection)), self->xfer->who);
     switch (end->reason) {
     case BS_END_DELIVERED:
     case BS_END_UNVERIFIED:

@@ -257,6 +257,21 @@ START_TEST(who_is_offline_is_not_said_to_be_unable)
 }
 END_TEST
 
+START_TEST(who_is_gone_is_forgotten_before_its_presence_tells)
+{
+    BsResources *resources = bs_peers_resources(peers);
+
+    presence(AVAILABLE, "bob@example.org/a");
+    presence(AVAILABLE, "bob@example.org/b");
+    bs_resources_gone(resources, "bob@example.org/a");
+    bs_resources_gone(resources, "bob@example.org");
+    ck_assert_ptr_null(bs_resources_find(resources, "bob@example.org/a"));
+    ck_assert_ptr_nonnull(bs_resources_find(resources, "bob@example.org/b"));
+    presence(AVAILABLE, "bob@example.org/a");
+    ck_assert_ptr_nonnull(bs_resources_find(resources, "bob@example.org/a"));
+}
+END_TEST
+
 START_TEST(of_several_who_are_able_in_different_ways_all_are_told)
 {
     BsPeerSearch *search;
@@ -493,6 +508,7 @@ main(void)
     tcase_add_test(all, a_gateways_contact_may_have_no_resource);
     tcase_add_test(all, a_service_is_asked_itself);
     tcase_add_test(all, who_is_offline_is_not_said_to_be_unable);
+    tcase_add_test(all, who_is_gone_is_forgotten_before_its_presence_tells);
     tcase_add_test(all, of_several_who_are_able_in_different_ways_all_are_told);
     tcase_add_test(all, where_jingle_failed_the_other_way_is_asked_for_again);
     tcase_add_test(all, who_tells_no_hash_may_change_with_any_presence);
