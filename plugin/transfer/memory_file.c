@@ -15,23 +15,36 @@
 #define SAVE_DELAY_MS 20
 #define FILE_BYTES_MAX (4 * 1024 * 1024)
 
-struct _BsMemoryFile {
+/* The file on the disk, which the workers that write it share. */
+typedef struct {
     char *path;
+    pthread_mutex_t writing;
+    guint written; /* the number of the version that is there; under `writing` */
+} Disk;
+
+struct _BsMemoryFile {
+    Disk *disk; /* counted by g_atomic_rc_box */
+    guint latest;
     guint timer;
     const GPtrArray *items; /* what is to be written when the timer comes */
 };
 
 /* A version of the file. Older ones that come later are not written any more. */
 typedef struct {
-    char *path;
+    Disk *disk;
     char *text;
     gsize length;
     guint number;
 } Version;
 
-static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
-static guint latest_written;
-static guint latest;
+static void
+free_disk(gpointer data)
+{
+    Disk *disk = data;
+
+    pthread_mutex_destroy(&disk->writing);
+    g_free(disk->path);
+}
 
 /* Any bytes as text that a key file can hold. */
 static void
@@ -153,7 +166,9 @@ bs_memory_file_new(const char *folder)
 {
     BsMemoryFile *file = g_new0(BsMemoryFile, 1);
 
-    file->path = g_build_filename(folder, FILE_NAME, NULL);
+    file->disk = g_atomic_rc_box_new0(Disk);
+    file->disk->path = g_build_filename(folder, FILE_NAME, NULL);
+    pthread_mutex_init(&file->disk->writing, NULL);
     return file;
 }
 
@@ -164,8 +179,8 @@ bs_memory_file_load(BsMemoryFile *file, GPtrArray *items)
     g_auto(GStrv) groups = NULL;
     GStatBuf info;
 
-    if (g_stat(file->path, &info) != 0 || info.st_size > FILE_BYTES_MAX ||
-        !g_key_file_load_from_file(keys, file->path, G_KEY_FILE_NONE, NULL))
+    if (g_stat(file->disk->path, &info) != 0 || info.st_size > FILE_BYTES_MAX ||
+        !g_key_file_load_from_file(keys, file->disk->path, G_KEY_FILE_NONE, NULL))
         return;
     groups = g_key_file_get_groups(keys, NULL);
     for (guint i = 0; groups[i] != NULL; i++) {
@@ -183,22 +198,22 @@ free_version(gpointer data)
 {
     Version *version = data;
 
-    g_free(version->path);
+    g_atomic_rc_box_release_full(version->disk, free_disk);
     g_free(version->text);
     g_free(version);
 }
 
 static Version *
-new_version(const BsMemoryFile *file, const GPtrArray *items)
+new_version(BsMemoryFile *file, const GPtrArray *items)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     Version *version = g_new0(Version, 1);
 
     for (guint i = 0; i < items->len; i++)
         set_item(keys, g_ptr_array_index(items, i));
-    version->path = g_strdup(file->path);
+    version->disk = g_atomic_rc_box_acquire(file->disk);
     version->text = g_key_file_to_data(keys, &version->length, NULL);
-    version->number = ++latest;
+    version->number = ++file->latest;
     return version;
 }
 
@@ -207,14 +222,15 @@ static void
 write_version(BsWorker *worker, gpointer data)
 {
     Version *version = data;
+    Disk *disk = version->disk;
 
     (void)worker;
-    pthread_mutex_lock(&writing);
-    if (version->number > latest_written &&
-        g_file_set_contents(version->path, version->text, (gssize)version->length, NULL))
-        latest_written = version->number;
-    g_chmod(version->path, 0600);
-    pthread_mutex_unlock(&writing);
+    pthread_mutex_lock(&disk->writing);
+    if (version->number > disk->written &&
+        g_file_set_contents(disk->path, version->text, (gssize)version->length, NULL))
+        disk->written = version->number;
+    g_chmod(disk->path, 0600);
+    pthread_mutex_unlock(&disk->writing);
 }
 
 static gboolean
@@ -241,16 +257,28 @@ bs_memory_file_save(BsMemoryFile *file, const GPtrArray *items)
         file->timer = purple_timeout_add(SAVE_DELAY_MS, save_now, file);
 }
 
+/* Whether the disk has what was last to be saved: a worker may not have come to it yet. */
+static gboolean
+is_saved(const BsMemoryFile *file)
+{
+    gboolean saved;
+
+    pthread_mutex_lock(&file->disk->writing);
+    saved = file->timer == 0 && file->disk->written == file->latest;
+    pthread_mutex_unlock(&file->disk->writing);
+    return saved;
+}
+
 void
 bs_memory_file_free(BsMemoryFile *file, const GPtrArray *items)
 {
-    if (file->timer != 0) {
+    if (!is_saved(file)) {
         Version *version = new_version(file, items);
 
         write_version(NULL, version);
         free_version(version);
     }
     bs_timer_clear(&file->timer);
-    g_free(file->path);
+    g_atomic_rc_box_release_full(file->disk, free_disk);
     g_free(file);
 }

@@ -8,6 +8,8 @@
 #include "worker.h"
 
 #define HANG_SECONDS 60
+/* About when a worker is given what is to be saved. */
+#define SAVED_AFTER_MS 21
 #define DAY ((gint64)24 * 60 * 60)
 #define ACCOUNT "bob@two.test"
 #define ALICE "alice@one.test/home"
@@ -140,6 +142,20 @@ START_TEST(of_many_changes_the_last_one_counts)
     }
     again();
     ck_assert_uint_eq(count(), 25);
+}
+END_TEST
+
+/* A worker may only have begun to write when the program ends. */
+START_TEST(what_is_being_written_at_the_end_counts)
+{
+    for (guint i = 0; i < 20; i++) {
+        g_autofree char *name = g_strdup_printf("f%u", i);
+
+        add(FALSE, ALICE, file_of(name));
+        bs_test_run_for(SAVED_AFTER_MS);
+        again();
+        ck_assert_uint_eq(count(), i + 1);
+    }
 }
 END_TEST
 
@@ -297,6 +313,7 @@ main(void)
     tcase_add_test(all, all_is_there_after_a_restart);
     tcase_add_test(all, what_is_forgotten_stays_so);
     tcase_add_test(all, of_many_changes_the_last_one_counts);
+    tcase_add_test(all, what_is_being_written_at_the_end_counts);
     tcase_add_test(all, old_things_go_with_their_files);
     tcase_add_loop_test(all, malformed_records_count_as_not_there, 0, 10);
     tcase_add_test(all, a_file_that_is_none_is_survived);
