@@ -405,7 +405,9 @@ bs_transfer_proposal_rejected(BsTransfer *transfer)
     /* The peer's own proposal may have taken its place meanwhile. */
     if (transfer->state != TRANSFER_REPLACING)
         return;
-    if (!transfer->incoming && transfer->peer_may_ask && transfer->begun)
+    if (transfer->unavailable_timer != 0)
+        bs_transfer_terminate(transfer, BS_JINGLE_GONE, NULL, BS_END_PEER_GONE, NULL);
+    else if (!transfer->incoming && transfer->peer_may_ask && transfer->begun)
         wait_for_peer(transfer, transfer->lost_reason, REQUEST_WAIT_MS, no_word_of_the_peer);
     else if (in_band_is_left)
         propose(transfer, BS_NS_JINGLE_IBB);
