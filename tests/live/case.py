@@ -52,7 +52,7 @@ class Lab:
         if valgrind:
             self.prefix = [sys.executable, os.path.join(TOP, "tests", "support", "memcheck")]
         elif self._has_sanitizers():
-            self.prefix = ["sh", os.path.join(TOP, "tests", "support", "sanitized")]
+            self.prefix = ["env", "BS_WHOLE_STACKS=1", "sh", os.path.join(TOP, "tests", "support", "sanitized")]
         self._server = None
         self.random = os.path.join(folder, "random")
         with open(self.random, "wb") as f:
