@@ -321,10 +321,23 @@ count_ringing(const BsEndpoint *endpoint, const char *peer)
 }
 
 gboolean
-bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer)
+bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer, guint more)
 {
-    return count_ringing(endpoint, NULL) >= RINGING_MAX ||
+    return count_ringing(endpoint, NULL) + more > RINGING_MAX ||
            count_ringing(endpoint, peer) >= RINGING_MAX_OF_ONE;
+}
+
+void
+bs_endpoint_introduce_all(BsEndpoint *endpoint, const GPtrArray *transfers)
+{
+    endpoint->references++;
+    for (guint i = 0; i < transfers->len; i++) {
+        BsTransfer *transfer = g_ptr_array_index(transfers, i);
+
+        if (g_ptr_array_find(endpoint->transfers, transfer, NULL))
+            bs_endpoint_introduce(endpoint, transfer);
+    }
+    endpoint_unref(endpoint);
 }
 
 gboolean

@@ -173,9 +173,9 @@ void bs_transfer_heard(BsTransfer *transfer);
 /* transfer_jingle.c */
 extern const BsTransferProtocol bs_transfer_jingle;
 
-/* The peer's offer `iq`, around `offer` (taken): a transfer with its session. */
-BsTransfer *bs_transfer_new_from_initiate(BsEndpoint *endpoint, const char *own_jid, const xmlnode *iq,
-                                          BsJingleFileVersion version, BsFileOffer *offer);
+/* The peer's `offer` in `session`: both are taken. */
+BsTransfer *bs_transfer_new_from_session(BsEndpoint *endpoint, const char *own_jid, BsJingleSession *session,
+                                         BsJingleFileVersion version, BsFileOffer *offer);
 
 /* transfer_si.c */
 extern const BsTransferProtocol bs_transfer_si;
@@ -284,6 +284,20 @@ const char *bs_transfer_si_offer_id(const BsTransfer *transfer);
 void bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle);
 void bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *element);
 
+/* An acknowledged offer of `content` that cannot be taken: why, with the condition in BS_NS_FILE_ERRORS, NULL
+ * if there is none; BS_JINGLE_NO_REASON if it can. `request`: it asks for a file. */
+BsJingleReason bs_offer_refusal(const xmlnode *content, const BsFileOffer *offer, gboolean request,
+                                const char **specific);
+
+/* offers_several.c */
+
+/* The same of a session-initiate with several contents: each is an offer of its own. */
+void bs_endpoint_receive_several(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle);
+
+/* The peer adds the contents of `jingle` (acknowledged) to its session, of which `session` is a content. */
+void bs_endpoint_receive_added(BsEndpoint *endpoint, BsJingleSession *session, const char *own_jid,
+                               const xmlnode *jingle);
+
 /* thumbnails.c */
 
 /* Answers an IQ that asks for the thumbnail of one of `transfers`: with it, to the peer that it was offered
@@ -295,8 +309,12 @@ void bs_endpoint_introduce(BsEndpoint *endpoint, BsTransfer *transfer);
 
 /* endpoint.c */
 
-/* TRUE if more offers ring, in all or of this contact, than a user can deal with. */
-gboolean bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer);
+/* TRUE if with so many `more`, which come at once, more offers ring than a user can deal with; or if so many
+ * of this contact do already. */
+gboolean bs_endpoint_is_flooded(const BsEndpoint *endpoint, const char *peer, guint more);
+
+/* Offers that were taken are announced, as far as they are still there. */
+void bs_endpoint_introduce_all(BsEndpoint *endpoint, const GPtrArray *transfers);
 
 /* Tells the user of an offer; declines it if nobody wants to know. */
 void bs_endpoint_announce(BsEndpoint *endpoint, BsTransfer *transfer);

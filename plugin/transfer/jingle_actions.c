@@ -12,7 +12,7 @@ typedef struct {
     BsIqAnswer answered;
 } Pending;
 
-static void request_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data);
+static void replace_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data);
 
 static void
 drop_request(gpointer item)
@@ -40,7 +40,7 @@ bs_jingle_session_settled(BsJingleSession *session)
 
         next = link->next;
         /* The answer to a proposal decides between two that cross, whatever else is said meanwhile. */
-        if (pending->answered != request_answered)
+        if (pending->answered == replace_answered)
             continue;
         drop_request(link->data);
         g_queue_delete_link(&session->requests, link);
@@ -51,6 +51,8 @@ void
 bs_jingle_session_end(BsJingleSession *session, BsJingleReason reason, const char *error)
 {
     session->state = SESSION_ENDED;
+    bs_jingle_contents_leave(session);
+    bs_jingle_contents_decided(session->contents);
     session->events->ended(session, reason, error, session->data);
 }
 
@@ -70,6 +72,25 @@ request_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
     if (outcome == BS_IQ_TIMEOUT)
         bs_jingle_session_terminate(session, BS_JINGLE_TIMEOUT, NULL, NULL);
     bs_jingle_session_end(session, BS_JINGLE_NO_REASON, condition);
+}
+
+/* Of our session-accept: none of its contents can go on without. */
+static void
+accept_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
+{
+    const Pending *pending = data;
+    BsJingleContents *contents = g_rc_box_acquire(pending->session->contents);
+    g_autofree char *condition = outcome == BS_IQ_ERROR ? bs_iq_error_condition(iq) : NULL;
+
+    request_answered(outcome, iq, data);
+    while (outcome != BS_IQ_RESULT && contents->live->len > 0) {
+        BsJingleSession *session = g_ptr_array_index(contents->live, 0);
+
+        if (outcome == BS_IQ_TIMEOUT)
+            bs_jingle_session_terminate(session, BS_JINGLE_TIMEOUT, NULL, NULL);
+        bs_jingle_session_end(session, BS_JINGLE_NO_REASON, condition != NULL ? condition : "timeout");
+    }
+    bs_jingle_contents_unref(contents);
 }
 
 /* The initiator's proposal stands where two cross (XEP-0166, 7.2.16): it is here or about to come. */
@@ -119,33 +140,45 @@ new_content(const BsJingleSession *session, xmlnode *jingle)
     return content;
 }
 
+/* Both nodes are taken. */
 static void
-send_offer_or_answer(BsJingleSession *session, const char *action, const char *role, const char *own_jid,
-                     xmlnode *description, xmlnode *transport)
+add_content(const BsJingleSession *session, xmlnode *jingle, xmlnode *description, xmlnode *transport)
 {
-    xmlnode *jingle = bs_jingle_new(action, session->sid);
     xmlnode *content = new_content(session, jingle);
 
-    bs_xml_set_attrib(jingle, role, own_jid);
     bs_xml_set_attrib(content, "senders", session->request ? "responder" : "initiator");
     xmlnode_insert_child(content, description);
     xmlnode_insert_child(content, transport);
-    send_action(session, jingle, request_answered);
 }
 
 void
 bs_jingle_session_initiate(BsJingleSession *session, const char *own_jid, xmlnode *description,
                            xmlnode *transport)
 {
-    send_offer_or_answer(session, "session-initiate", "initiator", own_jid, description, transport);
+    xmlnode *jingle = bs_jingle_new("session-initiate", session->sid);
+
+    bs_xml_set_attrib(jingle, "initiator", own_jid);
+    add_content(session, jingle, description, transport);
+    send_action(session, jingle, request_answered);
 }
 
 void
-bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode *description,
-                         xmlnode *transport)
+bs_jingle_session_send_accept(const GPtrArray *sessions)
 {
-    session->state = SESSION_ACTIVE;
-    send_offer_or_answer(session, "session-accept", "responder", own_jid, description, transport);
+    BsJingleSession *first = g_ptr_array_index(sessions, 0);
+    xmlnode *jingle = bs_jingle_new(first->added ? "content-accept" : "session-accept", first->sid);
+
+    if (!first->added)
+        bs_xml_set_attrib(jingle, "responder", first->own_jid);
+    for (guint i = 0; i < sessions->len; i++) {
+        BsJingleSession *session = g_ptr_array_index(sessions, i);
+
+        session->state = SESSION_ACTIVE;
+        session->added = FALSE;
+        add_content(session, jingle, g_steal_pointer(&session->answer_description),
+                    g_steal_pointer(&session->answer_transport));
+    }
+    send_action(first, jingle, sessions->len > 1 ? accept_answered : request_answered);
 }
 
 /* `transport` is taken. */
@@ -194,6 +227,29 @@ bs_jingle_session_session_info(BsJingleSession *session, xmlnode *payload)
     send_action(session, jingle, NULL);
 }
 
+/* What ends the session, or only this content where others go on. */
+static xmlnode *
+new_ending(const BsJingleSession *session)
+{
+    xmlnode *jingle;
+
+    if (bs_jingle_session_is_alone(session))
+        return bs_jingle_new("session-terminate", session->sid);
+    jingle = bs_jingle_new(session->added ? "content-reject" : "content-remove", session->sid);
+    new_content(session, jingle);
+    return jingle;
+}
+
+/* `jingle` is taken. */
+static void
+end_here(BsJingleSession *session, xmlnode *jingle)
+{
+    session->state = SESSION_ENDED;
+    bs_jingle_contents_leave(session);
+    bs_jingle_contents_decided(session->contents);
+    send_action(session, jingle, NULL);
+}
+
 void
 bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, const char *specific,
                             const char *specific_ns)
@@ -202,10 +258,9 @@ bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, con
 
     if (session->state == SESSION_ENDED)
         return;
-    session->state = SESSION_ENDED;
-    jingle = bs_jingle_new("session-terminate", session->sid);
+    jingle = new_ending(session);
     bs_jingle_add_reason(jingle, reason, specific, specific_ns);
-    send_action(session, jingle, NULL);
+    end_here(session, jingle);
 }
 
 void
@@ -216,28 +271,26 @@ bs_jingle_session_give_way(BsJingleSession *session, const char *sid)
 
     if (session->state == SESSION_ENDED)
         return;
-    session->state = SESSION_ENDED;
-    jingle = bs_jingle_new("session-terminate", session->sid);
+    jingle = new_ending(session);
     reason = bs_xml_add_child(jingle, "reason", BS_NS_JINGLE);
     bs_xml_add_text(
         bs_xml_add_child(reason, bs_jingle_reason_name(BS_JINGLE_ALTERNATIVE_SESSION), BS_NS_JINGLE), "sid",
         sid);
-    send_action(session, jingle, NULL);
+    end_here(session, jingle);
 }
 
-/* Contents that the peer wants to add are turned down at once: each file has a session of its own here. */
 void
 bs_jingle_session_reject_contents(BsJingleSession *session, const xmlnode *request)
 {
     xmlnode *jingle = bs_jingle_new("content-reject", session->sid);
 
-    for (xmlnode *node = bs_xml_first_element(request); node != NULL; node = bs_xml_next_element(node))
-        if (bs_xml_is(node, "content", BS_NS_JINGLE)) {
-            xmlnode *content = bs_xml_add_child(jingle, "content", BS_NS_JINGLE);
+    for (const xmlnode *node = bs_jingle_first_content(request); node != NULL;
+         node = bs_jingle_next_content(node)) {
+        xmlnode *content = bs_xml_add_child(jingle, "content", BS_NS_JINGLE);
 
-            bs_xml_set_attrib(content, "creator", bs_jingle_attrib(node, "creator"));
-            bs_xml_set_attrib(content, "name", bs_jingle_attrib(node, "name"));
-        }
+        bs_xml_set_attrib(content, "creator", bs_jingle_attrib(node, "creator"));
+        bs_xml_set_attrib(content, "name", bs_jingle_attrib(node, "name"));
+    }
     bs_jingle_add_reason(jingle, BS_JINGLE_FAILED_APPLICATION, NULL, NULL);
     send_action(session, jingle, NULL);
 }

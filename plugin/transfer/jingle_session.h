@@ -1,6 +1,6 @@
-/* One Jingle session with one content: XEP-0166's actions and their rules. Knows neither files nor
- * transports; what is in a description or a transport is its owner's affair. SPDX-License-Identifier:
- * GPL-2.0-or-later */
+/* One content of a Jingle session, which is its only one unless the peer began it with several: XEP-0166's
+ * actions and their rules. Knows neither files nor transports; what is in a description or a transport is its
+ * owner's affair. SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef BS_JINGLE_SESSION_H
 #define BS_JINGLE_SESSION_H
 
@@ -23,6 +23,11 @@ typedef struct {
     BsJingleAnswer (*transport_accepted)(BsJingleSession *session, const xmlnode *transport, gpointer data);
     void (*transport_rejected)(BsJingleSession *session, gpointer data);
     void (*proceed)(BsJingleSession *session, gpointer data);
+    /* Our acceptance has been sent. May free the session. */
+    void (*answered)(BsJingleSession *session, gpointer data);
+    /* The peer adds the contents of `jingle` to its session, and wants to know of each whether it is
+     * accepted. */
+    void (*contents_added)(BsJingleSession *session, const xmlnode *jingle, gpointer data);
     /* The peer ended the session, or a request of ours that the session cannot do without failed: `error` is
      * then the error's condition, "timeout" included; otherwise NULL. May free the session. */
     void (*ended)(BsJingleSession *session, BsJingleReason reason, const char *error, gpointer data);
@@ -33,10 +38,16 @@ typedef struct {
 BsJingleSession *bs_jingle_session_new(BsIqLink *link, const char *peer, const char *content,
                                        const BsJingleEvents *events, gpointer data);
 
-/* The session that the session-initiate `iq` asks for, as its responder. NULL if that is malformed: no sid,
- * no content with creator and name. Nothing is answered yet. */
+/* The session that the session-initiate `iq` asks for, as its responder, with the first of its contents. NULL
+ * if that is malformed: no sid, no content with creator and name. Nothing is answered yet. */
 BsJingleSession *bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq,
                                                      const BsJingleEvents *events, gpointer data);
+
+/* Another content of the peer's in the session of `other`: of its session-initiate, or `added` later. NULL if
+ * that is malformed, or its name has been used. Nobody hears of it before bs_jingle_session_watch(). */
+BsJingleSession *bs_jingle_session_new_beside(BsJingleSession *other, const xmlnode *content, gboolean added);
+
+void bs_jingle_session_watch(BsJingleSession *session, const BsJingleEvents *events, gpointer data);
 
 /* Frees it at any moment; sends nothing. NULL is allowed. */
 void bs_jingle_session_free(BsJingleSession *session);
@@ -45,14 +56,19 @@ void bs_jingle_session_free(BsJingleSession *session);
  * is. */
 void bs_jingle_session_set_request(BsJingleSession *session);
 
-/* Sends session-initiate, session-accept, transport-info, session-info around the nodes, which are taken.
- * `own_jid` is what the peer calls us. */
+/* Sends session-initiate, transport-info, session-info around the nodes, which are taken. `own_jid` is what
+ * the peer calls us. */
 void bs_jingle_session_initiate(BsJingleSession *session, const char *own_jid, xmlnode *description,
                                 xmlnode *transport);
-void bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode *description,
-                              xmlnode *transport);
 void bs_jingle_session_transport_info(BsJingleSession *session, xmlnode *transport);
 void bs_jingle_session_session_info(BsJingleSession *session, xmlnode *payload);
+
+/* Accepts it, with these nodes, which are taken. The contents with which the peer began the session are
+ * accepted together, when none is undecided any more: Psi does not begin with what is accepted later.
+ * `answered` is then called, inside the call if nothing else is undecided. FALSE if the peer has not been
+ * told yet. */
+gboolean bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode *description,
+                                  xmlnode *transport);
 
 /* Proposes another transport: sends transport-replace around the node, which is taken. */
 void bs_jingle_session_transport_replace(BsJingleSession *session, xmlnode *transport);
@@ -62,15 +78,19 @@ void bs_jingle_session_transport_replace(BsJingleSession *session, xmlnode *tran
 void bs_jingle_session_transport_accept(BsJingleSession *session, xmlnode *transport);
 void bs_jingle_session_transport_reject(BsJingleSession *session);
 
-/* Sends session-terminate, with an application's own condition `specific` (may be NULL) in `specific_ns`. The
- * session is over: it takes nothing more, and is to be freed. */
+/* Sends session-terminate, or content-remove where other contents of the session go on (content-reject if
+ * this one was added and not accepted), with an application's own condition `specific` (may be NULL) in
+ * `specific_ns`. It is over: it takes nothing more, and is to be freed. */
 void bs_jingle_session_terminate(BsJingleSession *session, BsJingleReason reason, const char *specific,
                                  const char *specific_ns);
 
 /* The same where the session of the id `sid` takes its place (XEP-0166, 7.4: alternative-session). */
 void bs_jingle_session_give_way(BsJingleSession *session, const char *sid);
 
-/* Hands in a request of this session's peer and sid other than session-initiate: answers it and calls the
+/* Turns down all contents that the peer's `jingle` wants to add. */
+void bs_jingle_session_reject_contents(BsJingleSession *session, const xmlnode *jingle);
+
+/* Hands in a request of this session's peer and sid, for whichever of its contents: answers it and calls the
  * events. */
 void bs_jingle_session_receive(BsJingleSession *session, const xmlnode *iq);
 
@@ -85,6 +105,9 @@ void bs_jingle_session_settled(BsJingleSession *session);
 
 /* No answer is waited for any more, whatever it would be for. NULL is allowed. */
 void bs_jingle_session_drop_requests(BsJingleSession *session);
+
+/* TRUE if the session has no other content, or none any more. */
+gboolean bs_jingle_session_is_alone(const BsJingleSession *session);
 
 const char *bs_jingle_session_sid(const BsJingleSession *session);
 const char *bs_jingle_session_peer(const BsJingleSession *session);

@@ -77,6 +77,15 @@ bs_jingle_first_content(const xmlnode *jingle)
     return jingle != NULL ? bs_xml_child(jingle, "content", BS_NS_JINGLE) : NULL;
 }
 
+const xmlnode *
+bs_jingle_next_content(const xmlnode *content)
+{
+    do
+        content = bs_xml_next_element(content);
+    while (content != NULL && !bs_xml_is(content, "content", BS_NS_JINGLE));
+    return content;
+}
+
 /* A child of that name in whatever namespace: which one, is for the session's owner to judge. */
 static const xmlnode *
 child_of_any_namespace(const xmlnode *parent, const char *name)
@@ -105,8 +114,9 @@ bs_jingle_count_contents(const xmlnode *jingle)
 {
     guint count = 0;
 
-    for (xmlnode *node = bs_xml_first_element(jingle); node != NULL; node = bs_xml_next_element(node))
-        count += bs_xml_is(node, "content", BS_NS_JINGLE);
+    for (const xmlnode *node = bs_jingle_first_content(jingle); node != NULL;
+         node = bs_jingle_next_content(node))
+        count++;
     return count;
 }
 

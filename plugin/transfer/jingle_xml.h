@@ -73,10 +73,11 @@ typedef enum {
     BS_JINGLE_SENDERS_NONE,
 } BsJingleSenders;
 
-/* The <jingle/> element of an IQ; the first content; its description and transport. NULL where there is none,
- * also of NULL. */
+/* The <jingle/> element of an IQ; the first content, and those behind it; a content's description and
+ * transport. NULL where there is none, also (but for the next one) of NULL. */
 const xmlnode *bs_jingle_element(const xmlnode *iq);
 const xmlnode *bs_jingle_first_content(const xmlnode *jingle);
+const xmlnode *bs_jingle_next_content(const xmlnode *content);
 const xmlnode *bs_jingle_description(const xmlnode *content);
 const xmlnode *bs_jingle_transport(const xmlnode *content);
 

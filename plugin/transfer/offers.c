@@ -10,16 +10,12 @@ own_jid_for(BsEndpoint *endpoint, const xmlnode *iq)
     return bs_endpoint_own_jid(endpoint, bs_jingle_attrib(iq, "from"), bs_jingle_attrib(iq, "to"));
 }
 
-/* An acknowledged offer that cannot be taken: why, as a reason for session-terminate; BS_JINGLE_NO_REASON if
- * it can. */
-static BsJingleReason
-refusal(const xmlnode *jingle, const BsFileOffer *offer, gboolean request, const char **specific)
+BsJingleReason
+bs_offer_refusal(const xmlnode *content, const BsFileOffer *offer, gboolean request, const char **specific)
 {
-    BsJingleSenders senders = bs_jingle_senders(bs_jingle_first_content(jingle));
+    BsJingleSenders senders = bs_jingle_senders(content);
 
     *specific = NULL;
-    if (bs_jingle_count_contents(jingle) > 1)
-        return BS_JINGLE_FAILED_APPLICATION;
     if (request) {
         *specific = "file-not-available";
         return BS_JINGLE_FAILED_APPLICATION;
@@ -37,7 +33,9 @@ static void
 begin_incoming(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version, BsFileOffer *offer)
 {
     g_autofree char *own_jid = own_jid_for(endpoint, iq);
-    BsTransfer *transfer = bs_transfer_new_from_initiate(endpoint, own_jid, iq, version, offer);
+    BsJingleSession *session =
+        bs_jingle_session_new_from_initiate(bs_endpoint_link(endpoint), iq, NULL, NULL);
+    BsTransfer *transfer = bs_transfer_new_from_session(endpoint, own_jid, session, version, offer);
     const xmlnode *content = bs_jingle_first_content(bs_jingle_element(iq));
 
     switch (bs_transfer_set_transport(transfer, bs_jingle_transport(content))) {
@@ -69,6 +67,10 @@ bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmln
     BsJingleReason reason;
 
     bs_jingle_session_free(probe);
+    if (probe != NULL && bs_jingle_count_contents(jingle) > 1) {
+        bs_endpoint_receive_several(endpoint, iq, jingle);
+        return;
+    }
     if (probe == NULL || offer == NULL || bs_jingle_transport(content) == NULL) {
         bs_log_warning(NULL, "a malformed file offer of %s was refused", bs_jingle_attrib(iq, "from"));
         bs_jingle_answer(bs_endpoint_link(endpoint), iq, BS_JINGLE_BAD_REQUEST);
@@ -79,15 +81,14 @@ bs_endpoint_receive_initiate(BsEndpoint *endpoint, const xmlnode *iq, const xmln
         bs_jingle_answer(bs_endpoint_link(endpoint), iq, BS_JINGLE_ACK);
         return;
     }
-    if (bs_endpoint_is_flooded(endpoint, bs_jingle_attrib(iq, "from"))) {
+    if (bs_endpoint_is_flooded(endpoint, bs_jingle_attrib(iq, "from"), 1)) {
         bs_jingle_answer(bs_endpoint_link(endpoint), iq, BS_JINGLE_RESOURCE_CONSTRAINT);
         return;
     }
     request = request || bs_jingle_senders(content) == BS_JINGLE_SENDERS_RESPONDER;
-    if (request && bs_jingle_count_contents(jingle) == 1 &&
-        bs_endpoint_receive_request(endpoint, iq, version, offer))
+    if (request && bs_endpoint_receive_request(endpoint, iq, version, offer))
         return;
-    reason = refusal(jingle, offer, request, &specific);
+    reason = bs_offer_refusal(content, offer, request, &specific);
     if (reason != BS_JINGLE_NO_REASON) {
         bs_log(NULL, "an offer of %s was turned down: %s", bs_jingle_attrib(iq, "from"),
                bs_jingle_reason_name(reason));
@@ -112,7 +113,7 @@ bs_endpoint_receive_si_offer(BsEndpoint *endpoint, const xmlnode *iq, const xmln
         bs_log_warning(NULL, "an offer of %s by stream initiation cannot be taken", from);
         bs_si_fault_reply(fault, &type, &condition, &specific);
         bs_iq_reply_error(bs_endpoint_link(endpoint), iq, type, condition, specific, BS_NS_SI);
-    } else if (bs_endpoint_is_flooded(endpoint, from)) {
+    } else if (bs_endpoint_is_flooded(endpoint, from, 1)) {
         bs_iq_reply_error(bs_endpoint_link(endpoint), iq, "wait", "resource-constraint", NULL, NULL);
     } else {
         g_autofree char *own_jid = own_jid_for(endpoint, iq);

@@ -220,10 +220,17 @@ wait_for_place(BsTransfer *transfer)
         transfer->events->queued(transfer, transfer->data);
 }
 
+/* The files of one session are accepted together, so none of them holds up the others by waiting. */
+static gboolean
+waits_for_no_place(const BsTransfer *transfer)
+{
+    return transfer->session != NULL && !bs_jingle_session_is_alone(transfer->session);
+}
+
 void
 bs_transfer_take_turn(BsTransfer *transfer)
 {
-    if (bs_endpoint_queue(transfer->endpoint) != NULL)
+    if (bs_endpoint_queue(transfer->endpoint) != NULL && !waits_for_no_place(transfer))
         transfer->place = bs_place_for_accepted(bs_endpoint_queue(transfer->endpoint), its_turn, transfer);
     if (transfer->place != NULL && bs_place_waits(transfer->place))
         wait_for_place(transfer);

@@ -22,6 +22,16 @@ jingle_is_initiator(const BsTransfer *transfer)
     return bs_jingle_session_is_initiator(transfer->session);
 }
 
+/* The connection is made when the session's other files are decided, too. */
+static void
+wait_for_others(BsTransfer *transfer)
+{
+    bs_log(transfer->id, "the peer is told when the other files of its offer are decided");
+    transfer->state = TRANSFER_QUEUED;
+    if (transfer->events->queued != NULL)
+        transfer->events->queued(transfer, transfer->data);
+}
+
 static void
 jingle_accept(BsTransfer *transfer)
 {
@@ -29,9 +39,9 @@ jingle_accept(BsTransfer *transfer)
 
     /* The description goes back, but not for the peer to fetch its own picture here. */
     g_clear_pointer(&transfer->offer->thumbnail, bs_thumbnail_free);
-    bs_jingle_session_accept(transfer->session, transfer->own_jid,
-                             bs_jingle_file_build(transfer->version, transfer->offer), transport);
-    bs_transfer_connect(transfer);
+    if (!bs_jingle_session_accept(transfer->session, transfer->own_jid,
+                                  bs_jingle_file_build(transfer->version, transfer->offer), transport))
+        wait_for_others(transfer);
 }
 
 static void
@@ -143,14 +153,14 @@ bs_transfer_offer(BsEndpoint *endpoint, const char *peer, const BsFileOffer *off
 }
 
 BsTransfer *
-bs_transfer_new_from_initiate(BsEndpoint *endpoint, const char *own_jid, const xmlnode *iq,
-                              BsJingleFileVersion version, BsFileOffer *offer)
+bs_transfer_new_from_session(BsEndpoint *endpoint, const char *own_jid, BsJingleSession *session,
+                             BsJingleFileVersion version, BsFileOffer *offer)
 {
     BsTransfer *transfer = bs_transfer_new_incoming(endpoint, &bs_transfer_jingle, own_jid, offer);
 
     transfer->version = version;
-    transfer->session = bs_jingle_session_new_from_initiate(bs_endpoint_link(endpoint), iq,
-                                                            &bs_transfer_jingle_events, transfer);
+    transfer->session = session;
+    bs_jingle_session_watch(session, &bs_transfer_jingle_events, transfer);
     bs_transfer_log_offer(transfer, "offered by");
     return transfer;
 }

@@ -191,7 +191,8 @@ gboolean
 bs_transfer_can_ask(const BsTransfer *transfer)
 {
     return transfer->incoming && transfer->session != NULL && transfer->old_session == NULL &&
-           !transfer->session_over && !transfer->rest_refused && transfer->fruitless < FRUITLESS_MAX &&
+           bs_jingle_session_is_alone(transfer->session) && !transfer->session_over &&
+           !transfer->rest_refused && transfer->fruitless < FRUITLESS_MAX &&
            can_have_parts(transfer->offer) && transfer->version != BS_JINGLE_FILE_3 &&
            transfer->sink != NULL && transfer->sink->restart != NULL;
 }

@@ -181,6 +181,21 @@ session_proceed(BsJingleSession *session, gpointer data)
     }
 }
 
+static void
+session_answered(BsJingleSession *session, gpointer data)
+{
+    (void)session;
+    bs_transfer_connect(data);
+}
+
+static void
+session_contents_added(BsJingleSession *session, const xmlnode *jingle, gpointer data)
+{
+    const BsTransfer *transfer = data;
+
+    bs_endpoint_receive_added(transfer->endpoint, session, transfer->own_jid, jingle);
+}
+
 static BsEndReason
 reason_for_error(const char *error)
 {
@@ -325,5 +340,7 @@ const BsJingleEvents bs_transfer_jingle_events = {
     .transport_accepted = session_transport_accepted,
     .transport_rejected = session_transport_rejected,
     .proceed = session_proceed,
+    .answered = session_answered,
+    .contents_added = session_contents_added,
     .ended = session_ended,
 };

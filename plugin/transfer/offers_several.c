@@ -1,0 +1,174 @@
+/* Several files that a peer offers in one session: each becomes a transfer of its own, or is turned down by
+ * itself. SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log.h"
+#include "transfer/internal.h"
+
+/* The contents of a request, and what becomes of them. */
+typedef struct {
+    BsEndpoint *endpoint;
+    const char *own_jid;
+    GPtrArray *transfers; /* BsTransfer: what is offered to our user */
+    GPtrArray *refused;   /* BsJingleSession, owned: contents that are not */
+    BsJingleReason reason;
+    const char *specific;
+} Several;
+
+static void
+several_init(Several *several, BsEndpoint *endpoint, const char *own_jid)
+{
+    *several = (Several){
+        .endpoint = endpoint,
+        .own_jid = own_jid,
+        .transfers = g_ptr_array_new(),
+        .refused = g_ptr_array_new_with_free_func((GDestroyNotify)bs_jingle_session_free),
+    };
+}
+
+static void
+refuse(Several *several, BsJingleSession *session, BsJingleReason reason, const char *specific)
+{
+    bs_log(NULL, "one of several files of %s was turned down: %s", bs_jingle_session_peer(session),
+           bs_jingle_reason_name(reason));
+    g_ptr_array_add(several->refused, session);
+    several->reason = reason;
+    several->specific = specific;
+}
+
+/* A transfer whose transport cannot be used is turned down later, like one that was not made. */
+static void
+begin(Several *several, BsJingleSession *session, const xmlnode *content, BsJingleFileVersion version,
+      BsFileOffer *offer)
+{
+    BsTransfer *transfer =
+        bs_transfer_new_from_session(several->endpoint, several->own_jid, session, version, offer);
+
+    g_ptr_array_add(several->transfers, transfer);
+    (void)bs_transfer_set_transport(transfer, bs_jingle_transport(content));
+}
+
+/* `session` is taken. */
+static void
+take_content(Several *several, BsJingleSession *session, const xmlnode *content)
+{
+    BsJingleFileVersion version;
+    gboolean request = FALSE;
+    g_autoptr(BsFileOffer) offer = bs_jingle_file_parse(bs_jingle_description(content), &version, &request);
+    const char *specific = NULL;
+    BsJingleReason reason = BS_JINGLE_FAILED_APPLICATION;
+
+    request = request || bs_jingle_senders(content) == BS_JINGLE_SENDERS_RESPONDER;
+    if (offer != NULL && bs_jingle_transport(content) != NULL)
+        reason = bs_offer_refusal(content, offer, request, &specific);
+    if (reason != BS_JINGLE_NO_REASON)
+        refuse(several, session, reason, specific);
+    else
+        begin(several, session, content, version, g_steal_pointer(&offer));
+}
+
+/* Each of them after all are known, as what is turned down last ends the session. */
+static void
+tell_peer_and_user(Several *several)
+{
+    g_autoptr(GPtrArray) transfers = several->transfers;
+
+    for (guint i = transfers->len; i-- > 0;) {
+        BsTransfer *transfer = g_ptr_array_index(transfers, i);
+
+        if (transfer->transport != NULL)
+            continue;
+        bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
+        g_ptr_array_remove_index(transfers, i);
+    }
+    for (guint i = 0; i < several->refused->len; i++)
+        bs_jingle_session_terminate(g_ptr_array_index(several->refused, i), several->reason,
+                                    several->specific, BS_NS_FILE_ERRORS);
+    g_ptr_array_unref(several->refused);
+    bs_endpoint_introduce_all(several->endpoint, transfers);
+}
+
+static void
+free_sessions(gpointer sessions)
+{
+    g_ptr_array_set_free_func(sessions, (GDestroyNotify)bs_jingle_session_free);
+    g_ptr_array_unref(sessions);
+}
+
+/* One for each content; NULL if one of them is malformed, or its name not its own. */
+static GPtrArray *
+make_sessions(BsIqLink *link, const xmlnode *iq, const xmlnode *jingle)
+{
+    GPtrArray *sessions = g_ptr_array_new();
+    BsJingleSession *first = bs_jingle_session_new_from_initiate(link, iq, NULL, NULL);
+    const xmlnode *content = bs_jingle_first_content(jingle);
+
+    g_ptr_array_add(sessions, first);
+    while ((content = bs_jingle_next_content(content)) != NULL) {
+        BsJingleSession *session = bs_jingle_session_new_beside(first, content, FALSE);
+
+        if (session == NULL) {
+            free_sessions(sessions);
+            return NULL;
+        }
+        g_ptr_array_add(sessions, session);
+    }
+    return sessions;
+}
+
+static void
+take_all(BsEndpoint *endpoint, const GPtrArray *sessions, const xmlnode *iq, const xmlnode *jingle)
+{
+    g_autofree char *own_jid =
+        bs_endpoint_own_jid(endpoint, bs_jingle_attrib(iq, "from"), bs_jingle_attrib(iq, "to"));
+    const xmlnode *content = bs_jingle_first_content(jingle);
+    Several several;
+
+    several_init(&several, endpoint, own_jid);
+    for (guint i = 0; i < sessions->len; i++, content = bs_jingle_next_content(content))
+        take_content(&several, g_ptr_array_index(sessions, i), content);
+    tell_peer_and_user(&several);
+}
+
+void
+bs_endpoint_receive_several(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
+{
+    BsIqLink *link = bs_endpoint_link(endpoint);
+    const char *from = bs_jingle_attrib(iq, "from");
+    g_autoptr(GPtrArray) sessions = NULL;
+
+    if (bs_endpoint_has_ended(endpoint, from, bs_jingle_attrib(jingle, "sid"))) {
+        bs_jingle_answer(link, iq, BS_JINGLE_ACK);
+        return;
+    }
+    if (bs_endpoint_is_flooded(endpoint, from, bs_jingle_count_contents(jingle))) {
+        bs_jingle_answer(link, iq, BS_JINGLE_RESOURCE_CONSTRAINT);
+        return;
+    }
+    sessions = make_sessions(link, iq, jingle);
+    bs_jingle_answer(link, iq, sessions != NULL ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST);
+    if (sessions != NULL)
+        take_all(endpoint, sessions, iq, jingle);
+}
+
+void
+bs_endpoint_receive_added(BsEndpoint *endpoint, BsJingleSession *session, const char *own_jid,
+                          const xmlnode *jingle)
+{
+    g_autofree char *jid = g_strdup(own_jid);
+    const xmlnode *content = bs_jingle_first_content(jingle);
+    Several several;
+
+    if (bs_endpoint_is_flooded(endpoint, bs_jingle_session_peer(session), bs_jingle_count_contents(jingle))) {
+        bs_jingle_session_reject_contents(session, jingle);
+        return;
+    }
+    several_init(&several, endpoint, jid);
+    for (; content != NULL; content = bs_jingle_next_content(content)) {
+        BsJingleSession *added = bs_jingle_session_new_beside(session, content, TRUE);
+
+        if (added != NULL)
+            take_content(&several, added, content);
+        else
+            bs_log_warning(NULL, "a content of %s has no name of its own", bs_jingle_session_peer(session));
+    }
+    tell_peer_and_user(&several);
+}
