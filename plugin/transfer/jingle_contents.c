@@ -260,6 +260,21 @@ check_session_info(BsJingleContents *contents, const xmlnode *jingle)
     return answer;
 }
 
+static BsJingleAnswer
+check_added(const BsJingleContents *contents, const xmlnode *jingle)
+{
+    const xmlnode *content = bs_jingle_first_content(jingle);
+    BsJingleAnswer answer = content != NULL ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST;
+
+    for (; content != NULL; content = bs_jingle_next_content(content)) {
+        const char *name = bs_jingle_attrib(content, "name");
+
+        if (name == NULL || find_by_name(contents, name) != NULL || is_over(contents, name))
+            answer = BS_JINGLE_BAD_REQUEST;
+    }
+    return answer;
+}
+
 /* The check that comes before the answer. */
 static BsJingleAnswer
 check(BsJingleContents *contents, BsJingleAction action, const xmlnode *jingle)
@@ -277,7 +292,7 @@ check(BsJingleContents *contents, BsJingleAction action, const xmlnode *jingle)
     case BS_JINGLE_ACTION_SESSION_TERMINATE:
         return BS_JINGLE_ACK;
     case BS_JINGLE_ACTION_CONTENT_ADD:
-        return bs_jingle_first_content(jingle) != NULL ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST;
+        return check_added(contents, jingle);
     case BS_JINGLE_ACTION_DESCRIPTION_INFO:
     case BS_JINGLE_ACTION_SECURITY_INFO:
     case BS_JINGLE_ACTION_CONTENT_MODIFY:

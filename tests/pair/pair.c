@@ -178,6 +178,10 @@ offered(BsEndpoint *endpoint, BsTransfer *transfer, gpointer data)
 
     (void)endpoint;
     side->offers++;
+    if (side->on_offer != NULL) {
+        side->on_offer(side, transfer);
+        return;
+    }
     if (side->user == USER_IS_NOT_THERE)
         return;
     bs_transfer_watch(transfer, &transfer_events, side);

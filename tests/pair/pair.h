@@ -49,8 +49,9 @@ struct _Side {
     BsEndReason reason;
     gboolean in_band_is_left;
     guint64 moved;
-    void (*on_progress)(Side *side); /* may be NULL */
-    void (*on_ended)(Side *side);    /* likewise */
+    void (*on_offer)(Side *side, BsTransfer *transfer); /* takes the transfer over; may be NULL */
+    void (*on_progress)(Side *side);                    /* likewise */
+    void (*on_ended)(Side *side);                       /* likewise */
     GByteArray *received;
     gboolean named;     /* the sink was finished */
     gboolean discarded; /* or thrown away */
