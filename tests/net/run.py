@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the table of scenes (scenes.py), each in both directions of the file, in small internets of their own: two rows
+"""Runs the table of scenes (scenes.py), each in both directions of the file, in small internets of their own: four rows
 at a time, since what they do is wait.
 
 One line for each; the last one reads "N passed, N failed, N skipped". Needs root, or a kernel that gives namespaces to
@@ -23,7 +23,7 @@ from player import Player
 from scenes import BY_NAME, DIRECTIONS, REFERENCE, SCENES
 
 TOOLS = ("ip", "nft", "nsenter", "unshare", "miniupnpd")
-PLAYERS = 2
+PLAYERS = 4
 
 
 @dataclass
