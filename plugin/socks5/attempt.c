@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "socks5/attempt.h"
 
+#include <errno.h>
 #include <eventloop.h>
 #include <proxy.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct _BsAttempt {
     guint deadline;
     gint64 begun;        /* microseconds */
     const char *refusal; /* why nothing is dialled after all */
+    gboolean was_refused;
     gboolean over;
     BsAttemptDone done;
     gpointer data;
@@ -126,12 +128,19 @@ dialled(gpointer data, int fd, const char *error)
     if (fd < 0) {
         g_autofree char *reason = g_strdup(error != NULL ? error : "no connection");
 
+        attempt->was_refused = strstr(reason, g_strerror(ECONNREFUSED)) != NULL;
         fail(attempt, g_strstrip(reason));
         return;
     }
     /* The attempt's own deadline, which began earlier, comes first. */
     attempt->negotiation = bs_negotiation_new(fd, bs_handshake_new_client(attempt->dst_addrs[0]),
                                               DETOUR_DEADLINE_MS, negotiated, attempt);
+}
+
+gboolean
+bs_attempt_was_refused(const BsAttempt *attempt)
+{
+    return attempt->was_refused;
 }
 
 /* Otherwise libpurple would refuse each attempt with a dialog of its own. */

@@ -22,6 +22,9 @@ typedef void (*BsAttemptDone)(BsAttempt *attempt, int fd, gpointer data);
 BsAttempt *bs_attempt_new(const char *id, PurpleAccount *account, const BsCandidate *candidate,
                           const char *const *dst_addrs, BsAttemptDone done, gpointer data);
 
+/* Inside the callback of one that failed: nobody listened there. */
+gboolean bs_attempt_was_refused(const BsAttempt *attempt);
+
 /* Ends it at any moment, without a callback; closes what it had opened. NULL is allowed. */
 void bs_attempt_free(BsAttempt *attempt);
 

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "socks5/attempt.h"
 #include "socks5/negotiation.h"
+#include "stanza/allowances.h"
 #include "timer.h"
 
 #define MILLISECOND G_GINT64_CONSTANT(1000)
@@ -16,9 +17,13 @@
 #define HEAD_START (500 * MILLISECOND)
 #define NEVER G_MAXINT64
 
+/* Who listens late is dialled again after so long. */
+static const gint64 redial_after[] = {150 * MILLISECOND, 350 * MILLISECOND};
+
 typedef enum {
     ENTRY_WAITS,
     ENTRY_RUNS,
+    ENTRY_REFUSED, /* but is dialled once more */
     ENTRY_CONNECTED,
 } EntryState;
 
@@ -29,6 +34,8 @@ typedef struct {
     EntryState state;
     BsAttempt *attempt; /* while it runs */
     gint64 began;       /* its attempt, microseconds */
+    guint redials;      /* so far */
+    gint64 again_at;    /* ENTRY_REFUSED: when the next one is due, microseconds */
     int fd;             /* once connected, otherwise -1 */
 } Entry;
 
@@ -42,6 +49,7 @@ struct _BsConnector {
     gboolean started;
     gboolean owes_exhausted; /* nobody has been told yet that nothing is left */
     gboolean won;
+    gboolean redials_refused;
     gint64 above;      /* only priorities above this one are good enough */
     guint attempts;    /* so far */
     Entry *newest;     /* the attempt begun last, as long as it runs */
@@ -112,7 +120,18 @@ give_up_waiting(BsConnector *connector)
     for (guint i = connector->entries->len; i > 0; i--) {
         const Entry *entry = connector->entries->pdata[i - 1];
 
-        if (entry->state == ENTRY_WAITS)
+        if (entry->state == ENTRY_WAITS || entry->state == ENTRY_REFUSED)
+            g_ptr_array_remove_index(connector->entries, i - 1);
+    }
+}
+
+static void
+give_up_refused(BsConnector *connector)
+{
+    for (guint i = connector->entries->len; i > 0; i--) {
+        const Entry *entry = connector->entries->pdata[i - 1];
+
+        if (entry->state == ENTRY_REFUSED)
             g_ptr_array_remove_index(connector->entries, i - 1);
     }
 }
@@ -178,20 +197,40 @@ begin_attempt(BsConnector *connector, Entry *entry)
         connector->direct_at = connector->newest_at;
 }
 
+/* Dials again who refused, when that is due. Returns when the next one is, or NEVER. */
+static gint64
+begin_due_redials(BsConnector *connector)
+{
+    gint64 due = NEVER;
+
+    for (guint i = 0; i < connector->entries->len; i++) {
+        Entry *entry = connector->entries->pdata[i];
+
+        if (entry->state != ENTRY_REFUSED)
+            continue;
+        if (entry->again_at <= g_get_monotonic_time())
+            begin_attempt(connector, entry);
+        else
+            due = MIN(due, entry->again_at);
+    }
+    return due;
+}
+
 /* Dials what is due. Returns when the next one is, or NEVER. */
 static gint64
 begin_due_attempts(BsConnector *connector)
 {
+    gint64 again = begin_due_redials(connector);
     Entry *entry;
 
     while ((entry = next_waiting(connector)) != NULL) {
         gint64 due = due_at(connector, entry);
 
         if (due > g_get_monotonic_time())
-            return due;
+            return MIN(due, again);
         begin_attempt(connector, entry);
     }
-    return NEVER;
+    return again;
 }
 
 static void
@@ -226,6 +265,8 @@ advance(BsConnector *connector)
     Entry *connected = connected_entry(connector);
     gint64 due;
 
+    if (connected != NULL)
+        give_up_refused(connector);
     if (connected != NULL &&
         (connector->entries->len == 1 || g_get_monotonic_time() >= connector->grace_ends)) {
         set_timer(connector, NEVER);
@@ -260,7 +301,7 @@ patience_ends(const BsConnector *connector, gint64 time)
     for (guint i = 0; i < connector->entries->len; i++) {
         const Entry *entry = connector->entries->pdata[i];
 
-        if (entry->state != ENTRY_CONNECTED)
+        if (entry->state != ENTRY_CONNECTED && entry->state != ENTRY_REFUSED)
             end = MAX(end, (entry->state == ENTRY_RUNS ? entry->began : now) + time);
     }
     return end;
@@ -284,17 +325,29 @@ wake(BsConnector *connector)
         set_timer(connector, 0);
 }
 
+/* Gajim listens when it has heard that we accept, which may be later than we dial. */
+static gboolean
+is_dialled_again(const Entry *entry, const BsAttempt *attempt)
+{
+    return entry->connector->redials_refused && !is_proxy(entry) && bs_attempt_was_refused(attempt) &&
+           entry->redials < G_N_ELEMENTS(redial_after) && bs_allow(BS_ALLOW_LATE_LISTENER);
+}
+
 static void
 attempt_done(BsAttempt *attempt, int fd, gpointer data)
 {
     Entry *entry = data;
     BsConnector *connector = entry->connector;
+    gboolean again = fd < 0 && is_dialled_again(entry, attempt);
 
     entry->attempt = NULL;
     bs_attempt_free(attempt);
     if (connector->newest == entry)
         connector->newest = NULL;
-    if (fd < 0) {
+    if (again) {
+        entry->state = ENTRY_REFUSED;
+        entry->again_at = g_get_monotonic_time() + redial_after[entry->redials++];
+    } else if (fd < 0) {
         g_ptr_array_remove(connector->entries, entry);
     } else {
         entry->state = ENTRY_CONNECTED;
@@ -321,6 +374,12 @@ bs_connector_new(const char *id, PurpleAccount *account, const char *const *dst_
     connector->above = -1;
     connector->grace_ends = NEVER;
     return connector;
+}
+
+void
+bs_connector_redial_refused(BsConnector *connector)
+{
+    connector->redials_refused = TRUE;
 }
 
 static void

@@ -26,6 +26,9 @@ typedef struct {
 BsConnector *bs_connector_new(const char *id, PurpleAccount *account, const char *const *dst_addrs,
                               const BsConnectorEvents *events, gpointer data);
 
+/* Before it is started: who refuses a connection is dialled again, as it may not listen yet. */
+void bs_connector_redial_refused(BsConnector *connector);
+
 /* Tries `candidate` too (copied; one that bs_candidate_refusal() lets pass); at any moment. Attempts start
  * highest priority first, one each 200 ms or as soon as the one before has ended; proxies after all others,
  * 300 ms after the last of them began unless they have all ended. Each has the time that bs_attempt_new()

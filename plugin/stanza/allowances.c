@@ -237,6 +237,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_jingle_outgoing.c",
             .test_case = "to_a_peer_that_says_nothing_at_the_end",
         },
+    [BS_ALLOW_LATE_LISTENER] =
+        {
+            .name = "BS_ALLOW_LATE_LISTENER",
+            .clients = "Gajim",
+            .departure = "it offers addresses at which it listens only when it has our session-accept",
+            .reason = "we dial at once, and the connection may be there before the session-accept is",
+            .recognised = "a connection that is refused",
+            .where = "socks5/connector.c",
+            .test = "unit/test_connector.c",
+            .test_case = "one_who_listens_late",
+        },
     [BS_ALLOW_ONLY_IN_BAND_PROPOSED] =
         {
             .name = "BS_ALLOW_ONLY_IN_BAND_PROPOSED",

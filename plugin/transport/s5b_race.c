@@ -262,6 +262,8 @@ bs_s5b_race_begin(BsS5b *s5b)
     s5b->deadline_timer = purple_timeout_add_seconds(NEGOTIATION_DEADLINE_S, deadline_passed, s5b);
     s5b->race_began = g_get_monotonic_time();
     s5b->connector = bs_places_connector(&s5b->context, s5b->sid, s5b->peer_dstaddr, &connector_events, s5b);
+    if (!s5b->context.initiator)
+        bs_connector_redial_refused(s5b->connector);
     for (guint i = 0; i < s5b->peer_candidates->len; i++)
         dial_candidate(s5b, g_ptr_array_index(s5b->peer_candidates, i));
     bs_connector_start(s5b->connector);

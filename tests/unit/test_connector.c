@@ -444,6 +444,61 @@ START_TEST(all_fail)
 }
 END_TEST
 
+static void
+stop_listening(Server *server)
+{
+    purple_input_remove(server->watch);
+    server->watch = 0;
+    ck_assert_int_eq(shutdown(server->fd, SHUT_RD), 0);
+}
+
+static gboolean
+listen_again(gpointer data)
+{
+    Server *server = data;
+
+    ck_assert_int_eq(listen(server->fd, 50), 0);
+    server->watch = purple_input_add(server->fd, PURPLE_INPUT_READ, server_readable, server);
+    return FALSE;
+}
+
+/* With those of whom that is expected. */
+START_TEST(one_who_listens_late)
+{
+    g_autoptr(Server) server = server_new(ACCEPT, 'a');
+    g_autoptr(Run) run = run_new();
+
+    stop_listening(server);
+    add(run, server, 1);
+    if (_i)
+        bs_connector_redial_refused(run->connector);
+    bs_connector_start(run->connector);
+    if (_i) {
+        purple_timeout_add(50, listen_again, server);
+        wait_for_connected(run, server);
+    } else {
+        wait_for_exhausted(run);
+        listen_again(server);
+    }
+}
+END_TEST
+
+/* That they may listen late holds up no other one, nor does it go on without end. */
+START_TEST(who_never_listens)
+{
+    g_autoptr(Server) server = server_new(ACCEPT, 'a');
+    g_autoptr(Run) run = run_new();
+
+    add_port(run, BS_CANDIDATE_DIRECT, 'c', closed_port(), 3);
+    bs_connector_redial_refused(run->connector);
+    bs_connector_start(run->connector);
+    wait_for_exhausted(run);
+    add_port(run, BS_CANDIDATE_DIRECT, 'c', closed_port(), 3);
+    add(run, server, 1);
+    wait_for_connected(run, server);
+}
+END_TEST
+
 static const Behaviour choosy[] = {REFUSE_FIRST, CLOSE_FIRST};
 
 START_TEST(the_other_dst_addr)
@@ -933,6 +988,8 @@ connector_suite(void)
     tcase_add_test(tests, none_at_all);
     tcase_add_test(tests, nothing_before_the_start);
     tcase_add_test(tests, all_fail);
+    tcase_add_loop_test(tests, one_who_listens_late, 0, 2);
+    tcase_add_test(tests, who_never_listens);
     tcase_add_loop_test(tests, the_other_dst_addr, 0, G_N_ELEMENTS(choosy));
     tcase_add_test(tests, a_proxy_is_asked_once);
     tcase_add_loop_test(tests, one_dst_addr, 0, 2);
