@@ -108,6 +108,7 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     item->in_use = FALSE;
     bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
     g_clear_pointer(&transfer->remembered, g_free);
+    g_clear_pointer(&transfer->finish, bs_finish_leave);
     if (transfer->sink != NULL) {
         g_clear_pointer(&transfer->pump, bs_pump_free);
         bs_sink_leave(g_steal_pointer(&transfer->sink));
@@ -132,7 +133,7 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
         return FALSE;
     /* A peer that does not send the rest has not said anything about the part that is here. */
     if ((may_go_on_after(reason) || transfer->state == TRANSFER_ASKING) &&
-        (!transfer->incoming || transfer->sink != NULL)) {
+        (!transfer->incoming || transfer->sink != NULL || transfer->finish != NULL)) {
         leave_for_later(transfer, item);
         return goes_on_by_itself(transfer);
     }
