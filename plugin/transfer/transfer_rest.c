@@ -62,6 +62,9 @@ bs_transfer_remember(BsTransfer *transfer)
         .in_use = TRUE,
     };
 
+    /* Who has an occupant's name later may be somebody else. */
+    if (item.occupant && !transfer->incoming)
+        return;
     if (memory == NULL || transfer->path == NULL || transfer->remembered != NULL ||
         !can_have_parts(transfer->offer) ||
         (transfer->incoming ? part == NULL : transfer->source->lend == NULL))
@@ -106,7 +109,10 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     bs_file_offer_free(item->file);
     item->file = known;
     item->in_use = FALSE;
-    bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
+    if (transfer->begun)
+        bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
+    else
+        bs_memory_rewrite(bs_endpoint_memory(transfer->endpoint));
     g_clear_pointer(&transfer->remembered, g_free);
     g_clear_pointer(&transfer->finish, bs_finish_leave);
     if (transfer->sink != NULL) {
@@ -118,10 +124,17 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
 /* Who sends has to be able to serve a request, and who receives to ask for it; else only the same file,
  * offered again, goes on. */
 static gboolean
-goes_on_by_itself(const BsTransfer *transfer)
+goes_on_by_itself(const BsTransfer *transfer, const BsRemembered *item)
 {
-    return transfer->protocol == &bs_transfer_jingle &&
+    return transfer->protocol == &bs_transfer_jingle && !item->occupant &&
            (transfer->incoming ? !transfer->rest_refused : transfer->peer_may_ask);
+}
+
+/* A receiver that is gone without a word may have ended before its file had its name. */
+static gboolean
+may_be_asked_for_all_the_same(const BsTransfer *transfer, BsEndReason reason)
+{
+    return !transfer->incoming && transfer->peer_may_ask && reason == BS_END_UNVERIFIED;
 }
 
 gboolean
@@ -135,9 +148,12 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
     if ((may_go_on_after(reason) || transfer->state == TRANSFER_ASKING) &&
         (!transfer->incoming || transfer->sink != NULL || transfer->finish != NULL)) {
         leave_for_later(transfer, item);
-        return goes_on_by_itself(transfer);
+        return goes_on_by_itself(transfer, item);
     }
-    bs_transfer_forget(transfer);
+    if (may_be_asked_for_all_the_same(transfer, reason))
+        leave_for_later(transfer, item);
+    else
+        bs_transfer_forget(transfer);
     return FALSE;
 }
 
@@ -424,8 +440,7 @@ is_asked_for(const BsTransfer *transfer, const char *peer, const BsFileOffer *wa
     const BsFileOffer *offer = transfer->offer;
 
     if (transfer->incoming || transfer->protocol != &bs_transfer_jingle || transfer->source->lend == NULL ||
-        !bs_jid_equal(bs_transfer_peer(transfer), peer) || g_strcmp0(offer->name, wanted->name) != 0 ||
-        offer->size != wanted->size)
+        !bs_jid_equal(bs_transfer_peer(transfer), peer) || !bs_memory_is_same_file(offer, wanted))
         return FALSE;
     switch (transfer->state) {
     case TRANSFER_CONNECTING:
