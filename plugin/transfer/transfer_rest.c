@@ -9,8 +9,6 @@
 
 /* How long a peer may take to grant or refuse the rest. Nobody has to be asked there. */
 #define GRANT_DEADLINE_MS 20000
-/* How long the disk may take to tell what of a file is right. */
-#define VERIFY_DEADLINE_MS (30 * 60 * 1000)
 /* Connections that break without a byte, one after the other: then something else is wrong. */
 #define FRUITLESS_MAX 3
 
@@ -263,20 +261,14 @@ prefix_known(guint64 length, BsDigest *digest, gpointer data)
     BsTransfer *transfer = data;
 
     transfer->prefix = NULL;
+    if (digest == NULL) {
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE, NULL);
+        return;
+    }
     transfer->got = length;
     transfer->got_digest = digest;
     bs_log(transfer->id, "%" G_GUINT64_FORMAT " bytes of the file here are right", length);
     ask_again(transfer);
-}
-
-static gboolean
-disk_is_silent(gpointer data)
-{
-    BsTransfer *transfer = data;
-
-    transfer->timer = 0;
-    bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE, NULL);
-    return FALSE;
 }
 
 /* A pump that did not come to an end knows no digest; but it has left checkpoints. */
@@ -290,7 +282,6 @@ verify_first(BsTransfer *transfer)
         return FALSE;
     transfer->prefix = bs_prefix_new(item->part, checkpoints, bs_transfer_hashes_for_rest(transfer->offer),
                                      prefix_known, transfer);
-    bs_transfer_set_timer(transfer, VERIFY_DEADLINE_MS, disk_is_silent);
     return TRUE;
 }
 
