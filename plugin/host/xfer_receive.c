@@ -104,7 +104,8 @@ rest_known(guint64 length, BsDigest *digest, gpointer data)
     self->rest = NULL;
     bs_xfer_drop_rest(self);
     if (digest == NULL) {
-        fail_to_save(self, g_error_new_literal(BS_STREAM_ERROR, BS_STREAM_ERROR_WRITE, g_strerror(ETIMEDOUT)));
+        fail_to_save(self,
+                     g_error_new_literal(BS_STREAM_ERROR, BS_STREAM_ERROR_WRITE, g_strerror(ETIMEDOUT)));
         return;
     }
     if (item != NULL && length > 0)

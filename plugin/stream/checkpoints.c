@@ -172,7 +172,6 @@ hash_up_to(BsWorker *worker, PrefixJob *job, int fd, guint64 length, guint8 *buf
 {
     guint64 from = job->length;
 
-
     while (from < length && !bs_worker_is_stopped(worker)) {
         gssize count = pread(fd, buffer, (gsize)MIN(length - from, BUFFER_BYTES), (off_t)from);
 

@@ -18,7 +18,7 @@ typedef struct {
     gboolean replace;  /* incoming: what has come to stand at `path` may be replaced */
     gint64 time;       /* when anything happened last, seconds since 1970 */
     gboolean in_use;   /* a transfer has it: not kept on disk */
-    gboolean refused; /* incoming: the peer has said often enough that it does not send it: not kept either */
+    guint fruitless; /* how many transfers of it ended without a byte, one after the other: not kept either */
 } BsRemembered;
 
 /* What the folder `folder` holds, which need not be there. Old things are forgotten: offers after some days,

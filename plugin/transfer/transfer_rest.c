@@ -107,6 +107,7 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     bs_file_offer_free(item->file);
     item->file = known;
     item->in_use = FALSE;
+    item->fruitless = transfer->begun ? 0 : item->fruitless + 1;
     if (transfer->begun)
         bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
     else

@@ -24,7 +24,7 @@ ssize_t
 pread(int fd, void *buffer, size_t count, off_t offset)
 {
     ssize_t (*real)(int, void *, size_t, off_t) =
-        (ssize_t (*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+        (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
 
     pthread_mutex_lock(&gate);
     while (disk_stalls)
