@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "host/resumption.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
 #include <util.h>
 
 #include "host/limits.h"
@@ -96,41 +99,62 @@ peer_does_not_send(BsTransfer *transfer, const BsEnd *end, gpointer data)
 
 static const BsTransferEvents transfer_events = {.accepted = peer_sends, .ended = peer_does_not_send};
 
+/* NULL if it cannot go on now. */
+static BsSink *
+open_rest(const BsRemembered *item, guint64 length)
+{
+    g_autoptr(GError) error = NULL;
+    BsSink *sink =
+        bs_part_file_reopen(item->part, length, item->path, bs_remembered_may_replace(item), &error);
+
+    if (sink != NULL && bs_part_file_has_room(sink, item->file->size, &error))
+        return sink;
+    bs_log_warning(NULL, "the unfinished \"%s\" cannot go on: %s", item->file->name, error->message);
+    if (sink != NULL)
+        bs_sink_leave(sink);
+    return NULL;
+}
+
+/* Deleted by somebody; where its folder is not there either, the disk may only be somewhere else. */
+static gboolean
+is_deleted(const BsRemembered *item)
+{
+    g_autofree char *folder = g_path_get_dirname(item->part);
+    GStatBuf info;
+
+    return g_access(folder, F_OK) == 0 && g_lstat(item->part, &info) != 0 && errno == ENOENT;
+}
+
+static void
+cannot_go_on(Attempt *attempt, BsRemembered *item)
+{
+    if (is_deleted(item)) {
+        bs_memory_forget(memory, item, FALSE);
+        attempt_free(attempt);
+    } else {
+        give_up(attempt);
+    }
+}
+
 /* The part that is there is what the record says, or nothing of it is used. */
 static void
 prefix_known(guint64 length, BsDigest *digest, gpointer data)
 {
     Attempt *attempt = data;
     BsRemembered *item = bs_memory_find(memory, attempt->item);
-    g_autoptr(GError) error = NULL;
     BsSink *sink;
 
     attempt->prefix = NULL;
-    if (item == NULL) {
-        bs_digest_free(digest);
-        attempt_free(attempt);
-        return;
-    }
     item->in_use = FALSE;
     if (digest == NULL) {
         bs_log_warning(NULL, "the disk with the unfinished \"%s\" is silent", item->file->name);
         give_up(attempt);
         return;
     }
-    sink = bs_part_file_reopen(item->part, length, item->path, bs_remembered_may_replace(item), &error);
-    if (sink != NULL && !bs_part_file_has_room(sink, item->file->size, &error)) {
-        bs_log_warning(NULL, "the unfinished \"%s\" cannot go on: %s", item->file->name, error->message);
-        bs_digest_free(digest);
-        bs_sink_leave(sink);
-        give_up(attempt);
-        return;
-    }
+    sink = open_rest(item, length);
     if (sink == NULL) {
-        bs_log_warning(NULL, "the unfinished \"%s\" is not there any more: %s", item->file->name,
-                       error->message);
         bs_digest_free(digest);
-        bs_memory_forget(memory, item, FALSE);
-        attempt_free(attempt);
+        cannot_go_on(attempt, item);
         return;
     }
     attempt->transfer = bs_transfer_ask(bs_connection_endpoint(attempt->connection), attempt->jid, item, sink,
@@ -215,7 +239,7 @@ comes_from(const BsRemembered *item, BsConnection *connection, const char *jid)
 {
     const char *account = purple_account_get_username(bs_connection_account(connection));
 
-    return item->incoming && !item->occupant && g_str_equal(item->account, account) &&
+    return item->incoming && !item->occupant && bs_jid_same_bare(item->account, account) &&
            bs_jid_same_bare(item->peer, jid);
 }
 

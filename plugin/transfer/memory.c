@@ -264,7 +264,7 @@ bs_memory_match(BsMemory *memory, gboolean incoming, const char *account, const 
     for (guint i = 0; i < memory->items->len; i++) {
         BsRemembered *item = g_ptr_array_index(memory->items, i);
 
-        if (item->incoming == incoming && !item->in_use && strcmp(item->account, account) == 0 &&
+        if (item->incoming == incoming && !item->in_use && bs_jid_same_bare(item->account, account) &&
             is_same_peer(item, peer, occupant) && is_file(item->file, file, incoming))
             return item;
     }

@@ -9,7 +9,7 @@
 typedef struct {
     char *id;          /* of the file system's letters */
     gboolean incoming; /* an unfinished file; else an offer that was accepted and has not arrived */
-    char *account;     /* its user name */
+    char *account;     /* its user name, whose resource does not count */
     char *peer;        /* the full JID */
     gboolean occupant; /* of a room: exactly this JID is meant, and not the same contact's others */
     BsFileOffer *file; /* without its range */

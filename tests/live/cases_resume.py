@@ -168,6 +168,25 @@ def a_part_that_was_damaged_meanwhile_is_not_used(case):
 
 
 @test()
+def a_folder_that_was_away_meanwhile(case):
+    """As on a stick: nothing is forgotten."""
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    alice.client.tell("sign-off", alice.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    os.rename(bob.client.downloads, bob.client.downloads + ".away")
+    since = places(alice, bob)
+    alice.client.tell("sign-on", alice.jid)
+    bob.client.wait("debug", since[1], where=lambda e: "cannot go on" in e["text"])
+    alice.client.tell("sign-off", alice.jid)
+    os.rename(bob.client.downloads + ".away", bob.client.downloads)
+    since = places(alice, bob)
+    alice.client.tell("sign-on", alice.jid)
+    assert goes_on(case, alice, bob, source, since) >= SIZE // 8
+
+
+@test()
 def a_file_that_changed_meanwhile_is_not_sent(case):
     alice, bob = case.pair()
     source, sent, got = begun(case, alice, bob)

@@ -253,6 +253,8 @@ START_TEST(a_contact_is_known_by_any_resource)
     ck_assert_ptr_null(match(TRUE, ALICE, TRUE, file_of("f")));
     ck_assert_ptr_null(match(FALSE, ALICE, FALSE, file_of("f")));
     ck_assert_ptr_null(bs_memory_match(memory, TRUE, "carol@two.test", ALICE, FALSE, item->file));
+    /* Its user may have given the account another resource since. */
+    ck_assert_ptr_eq(bs_memory_match(memory, TRUE, ACCOUNT "/Pidgin", ALICE, FALSE, item->file), item);
     item->in_use = TRUE;
     ck_assert_ptr_null(match(TRUE, ALICE, FALSE, file_of("f")));
 }
