@@ -96,6 +96,13 @@ may_go_on_after(BsEndReason reason)
     return FALSE;
 }
 
+static void
+note_fruit(BsTransfer *transfer)
+{
+    if (transfer->pump != NULL && bs_pump_moved(transfer->pump) > 0)
+        transfer->fruitful = TRUE;
+}
+
 /* The hash of a file that is sent may have become known meanwhile. */
 static void
 leave_for_later(BsTransfer *transfer, BsRemembered *item)
@@ -107,8 +114,9 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     bs_file_offer_free(item->file);
     item->file = known;
     item->in_use = FALSE;
-    item->fruitless = transfer->begun ? 0 : item->fruitless + 1;
-    if (transfer->begun)
+    note_fruit(transfer);
+    item->fruitless = transfer->fruitful ? 0 : item->fruitless + 1;
+    if (transfer->fruitful)
         bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
     else
         bs_memory_rewrite(bs_endpoint_memory(transfer->endpoint));
@@ -192,6 +200,7 @@ bs_transfer_note_progress(BsTransfer *transfer)
 {
     const BsDigest *digest;
 
+    note_fruit(transfer);
     if (!transfer->incoming || transfer->pump == NULL)
         return;
     digest = bs_pump_digest(transfer->pump);
