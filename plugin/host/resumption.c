@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "host/resumption.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
 #include <util.h>
 
 #include "host/limits.h"
@@ -9,6 +12,7 @@
 #include "log.h"
 #include "stanza/jid.h"
 #include "stream/checkpoints.h"
+#include "stream/disk_chores.h"
 #include "stream/part_file.h"
 #include "timer.h"
 #include "transfer/transfer.h"
@@ -19,12 +23,17 @@
 /* A sender that refuses may not have noticed yet that the connection of before is gone. */
 static const guint waits_ms[] = {FIRST_WAIT_MS, 5000, 15000, 45000, 120000};
 
-/* The unfinished file that somebody is being asked for. */
+/* Who is still online is asked again after so many transfers at most that ended without a byte. */
+#define FRUITLESS_MAX 3
+
+/* The unfinished file that somebody is being asked for; each of a contact's resources by itself, as only one
+ * of them may know of it. */
 typedef struct {
     BsConnection *connection;
     char *item; /* its id in the memory */
     char *jid;
     guint tries;
+    gboolean given_up; /* until it goes offline */
     guint timer;
     BsPeerSearch *search;
     BsPlace *place; /* in the queue, until the transfer has it */
@@ -57,6 +66,13 @@ attempt_free(Attempt *attempt)
 }
 
 static void
+give_up(Attempt *attempt)
+{
+    attempt->given_up = TRUE;
+    g_clear_pointer(&attempt->place, bs_place_free);
+}
+
+static void
 peer_sends(BsTransfer *transfer, gpointer data)
 {
     Attempt *attempt = data;
@@ -83,29 +99,62 @@ peer_does_not_send(BsTransfer *transfer, const BsEnd *end, gpointer data)
 
 static const BsTransferEvents transfer_events = {.accepted = peer_sends, .ended = peer_does_not_send};
 
+/* NULL if it cannot go on now. */
+static BsSink *
+open_rest(const BsRemembered *item, guint64 length)
+{
+    g_autoptr(GError) error = NULL;
+    BsSink *sink =
+        bs_part_file_reopen(item->part, length, item->path, bs_remembered_may_replace(item), &error);
+
+    if (sink != NULL && bs_part_file_has_room(sink, item->file->size, &error))
+        return sink;
+    bs_log_warning(NULL, "the unfinished \"%s\" cannot go on: %s", item->file->name, error->message);
+    if (sink != NULL)
+        bs_sink_leave(sink);
+    return NULL;
+}
+
+/* Deleted by somebody; where its folder is not there either, the disk may only be somewhere else. */
+static gboolean
+is_deleted(const BsRemembered *item)
+{
+    g_autofree char *folder = g_path_get_dirname(item->part);
+    GStatBuf info;
+
+    return g_access(folder, F_OK) == 0 && g_lstat(item->part, &info) != 0 && errno == ENOENT;
+}
+
+static void
+cannot_go_on(Attempt *attempt, BsRemembered *item)
+{
+    if (is_deleted(item)) {
+        bs_memory_forget(memory, item, FALSE);
+        attempt_free(attempt);
+    } else {
+        give_up(attempt);
+    }
+}
+
 /* The part that is there is what the record says, or nothing of it is used. */
 static void
 prefix_known(guint64 length, BsDigest *digest, gpointer data)
 {
     Attempt *attempt = data;
     BsRemembered *item = bs_memory_find(memory, attempt->item);
-    g_autoptr(GError) error = NULL;
     BsSink *sink;
 
     attempt->prefix = NULL;
-    if (item == NULL) {
-        bs_digest_free(digest);
-        attempt_free(attempt);
+    item->in_use = FALSE;
+    if (digest == NULL) {
+        bs_log_warning(NULL, "the disk with the unfinished \"%s\" is silent", item->file->name);
+        give_up(attempt);
         return;
     }
-    item->in_use = FALSE;
-    sink = bs_part_file_reopen(item->part, length, item->path, item->replace, &error);
+    sink = open_rest(item, length);
     if (sink == NULL) {
-        bs_log_warning(NULL, "the unfinished \"%s\" is not there any more: %s", item->file->name,
-                       error->message);
         bs_digest_free(digest);
-        bs_memory_forget(memory, item, FALSE);
-        attempt_free(attempt);
+        cannot_go_on(attempt, item);
         return;
     }
     attempt->transfer = bs_transfer_ask(bs_connection_endpoint(attempt->connection), attempt->jid, item, sink,
@@ -121,7 +170,8 @@ its_turn(gpointer data)
     g_autofree char *checkpoints = NULL;
 
     if (item == NULL || item->in_use) {
-        attempt_free(attempt);
+        g_clear_pointer(&attempt->place, bs_place_free);
+        attempt_again(attempt);
         return;
     }
     item->in_use = TRUE;
@@ -164,23 +214,23 @@ time_has_come(gpointer data)
 static void
 attempt_again(Attempt *attempt)
 {
-    BsRemembered *item = bs_memory_find(memory, attempt->item);
-
-    if (item == NULL || attempt->tries == G_N_ELEMENTS(waits_ms)) {
-        if (item != NULL)
-            item->refused = TRUE;
+    if (bs_memory_find(memory, attempt->item) == NULL)
         attempt_free(attempt);
-        return;
-    }
-    attempt->timer = purple_timeout_add(waits_ms[attempt->tries++], time_has_come, attempt);
+    else if (attempt->tries == G_N_ELEMENTS(waits_ms))
+        give_up(attempt);
+    else
+        attempt->timer = purple_timeout_add(waits_ms[attempt->tries++], time_has_come, attempt);
 }
 
 static gboolean
-is_being_asked_for(const BsRemembered *item)
+is_being_asked_for(const BsRemembered *item, const char *jid)
 {
-    for (GList *link = attempts; link != NULL; link = link->next)
-        if (g_str_equal(((const Attempt *)link->data)->item, item->id))
+    for (GList *link = attempts; link != NULL; link = link->next) {
+        const Attempt *attempt = link->data;
+
+        if (g_str_equal(attempt->item, item->id) && bs_jid_equal(attempt->jid, jid))
             return TRUE;
+    }
     return FALSE;
 }
 
@@ -189,8 +239,20 @@ comes_from(const BsRemembered *item, BsConnection *connection, const char *jid)
 {
     const char *account = purple_account_get_username(bs_connection_account(connection));
 
-    return item->incoming && !item->occupant && g_str_equal(item->account, account) &&
+    return item->incoming && !item->occupant && bs_jid_same_bare(item->account, account) &&
            bs_jid_same_bare(item->peer, jid);
+}
+
+static void
+begin_attempt(BsConnection *connection, const BsRemembered *item, const char *jid)
+{
+    Attempt *attempt = g_new0(Attempt, 1);
+
+    attempt->connection = connection;
+    attempt->item = g_strdup(item->id);
+    attempt->jid = g_strdup(jid);
+    attempts = g_list_prepend(attempts, attempt);
+    attempt_again(attempt);
 }
 
 void
@@ -200,29 +262,41 @@ bs_resumption_peer_online(BsConnection *connection, const char *jid)
 
     for (guint i = 0; items != NULL && i < items->len; i++) {
         const BsRemembered *item = g_ptr_array_index(items, i);
-        Attempt *attempt;
 
-        if (!comes_from(item, connection, jid) || item->in_use || item->refused || is_being_asked_for(item))
-            continue;
-        attempt = g_new0(Attempt, 1);
-        attempt->connection = connection;
-        attempt->item = g_strdup(item->id);
-        attempt->jid = g_strdup(jid);
-        attempts = g_list_prepend(attempts, attempt);
-        attempt_again(attempt);
+        if (comes_from(item, connection, jid) && !item->in_use && !is_being_asked_for(item, jid))
+            begin_attempt(connection, item, jid);
+    }
+}
+
+void
+bs_resumption_transfer_ended(BsConnection *connection, const char *jid)
+{
+    const GPtrArray *items = bs_memory_items(memory);
+
+    if (bs_resources_find(bs_peers_resources(bs_connection_peers(connection)), jid) == NULL)
+        return;
+    for (guint i = 0; i < items->len; i++) {
+        const BsRemembered *item = g_ptr_array_index(items, i);
+
+        if (comes_from(item, connection, jid) && !item->in_use && item->fruitless < FRUITLESS_MAX &&
+            !is_being_asked_for(item, jid))
+            begin_attempt(connection, item, jid);
     }
 }
 
 void
 bs_resumption_peer_offline(BsConnection *connection, const char *jid)
 {
-    const GPtrArray *items = memory != NULL ? bs_memory_items(memory) : NULL;
+    gboolean all = bs_jid_resource(jid) == NULL;
+    GList *next;
 
-    for (guint i = 0; items != NULL && i < items->len; i++) {
-        BsRemembered *item = g_ptr_array_index(items, i);
+    for (GList *link = attempts; link != NULL; link = next) {
+        Attempt *attempt = link->data;
 
-        if (comes_from(item, connection, jid))
-            item->refused = FALSE;
+        next = link->next;
+        if (attempt->given_up && attempt->connection == connection &&
+            (all ? bs_jid_same_bare(attempt->jid, jid) : bs_jid_equal(attempt->jid, jid)))
+            attempt_free(attempt);
     }
 }
 

@@ -17,6 +17,9 @@ BsMemory *bs_resumption_memory(void);
 void bs_resumption_peer_online(BsConnection *connection, const char *jid);
 void bs_resumption_peer_offline(BsConnection *connection, const char *jid);
 
+/* A transfer of a file of `jid` has ended that can go on: if `jid` is still there, it does. */
+void bs_resumption_transfer_ended(BsConnection *connection, const char *jid);
+
 /* Nobody can be asked over this connection any more. */
 void bs_resumption_connection_closing(BsConnection *connection);
 

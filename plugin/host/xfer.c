@@ -3,6 +3,7 @@
 
 #include <blist.h>
 
+#include "host/resumption.h"
 #include "host/room.h"
 #include "host/xfer_internal.h"
 #include "log.h"
@@ -275,6 +276,8 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
         bs_xfer_cancel(self, TRUE);
         break;
     default:
+        if (end->goes_on && bs_transfer_is_incoming(transfer))
+            bs_resumption_transfer_ended(self->connection, self->xfer->who);
         if (!bs_xfer_send_otherwise(self, transfer, end))
             bs_xfer_fail_as(self, end);
         break;

@@ -58,19 +58,26 @@ notice_of(const GError *error)
                                                                              : BS_NOTICE_UNWRITABLE;
 }
 
+/* `error` is taken. */
 static void
-accept_whole(BsXfer *self)
+fail_to_save(BsXfer *self, GError *error)
 {
-    g_autoptr(GError) error = NULL;
-    BsSink *sink;
-
-    if (open_sink(self, &sink, &error)) {
-        bs_transfer_accept(self->transfer, sink);
-        return;
-    }
     bs_log_warning(bs_transfer_id(self->transfer), "cannot be saved: %s", error->message);
     bs_transfer_fail(g_steal_pointer(&self->transfer), error);
     bs_xfer_fail_for(self, notice_of(error), error->message);
+    g_error_free(error);
+}
+
+static void
+accept_whole(BsXfer *self)
+{
+    GError *error = NULL;
+    BsSink *sink;
+
+    if (open_sink(self, &sink, &error))
+        bs_transfer_accept(self->transfer, sink);
+    else
+        fail_to_save(self, error);
 }
 
 void
@@ -91,12 +98,24 @@ rest_known(guint64 length, BsDigest *digest, gpointer data)
     const char *target = purple_xfer_get_local_filename(self->xfer);
     g_autofree char *id = g_strdup(self->rest_of);
     BsRemembered *item = bs_memory_find(bs_resumption_memory(), id);
+    g_autoptr(GError) error = NULL;
     BsSink *sink = NULL;
 
     self->rest = NULL;
     bs_xfer_drop_rest(self);
+    if (digest == NULL) {
+        fail_to_save(self,
+                     g_error_new_literal(BS_STREAM_ERROR, BS_STREAM_ERROR_WRITE, g_strerror(ETIMEDOUT)));
+        return;
+    }
     if (item != NULL && length > 0)
         sink = bs_part_file_reopen(item->part, length, target, may_replace(self, target), NULL);
+    if (sink != NULL && !bs_part_file_has_room(sink, bs_transfer_file(self->transfer)->size, &error)) {
+        bs_digest_free(digest);
+        bs_sink_leave(sink);
+        fail_to_save(self, g_steal_pointer(&error));
+        return;
+    }
     if (sink != NULL) {
         bs_transfer_set_path(self->transfer, target, may_replace(self, target));
         bs_part_file_report_name(sink, &self->final_name);

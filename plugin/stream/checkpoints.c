@@ -18,6 +18,8 @@
 #define BUFFER_BYTES (256 * 1024)
 /* More than all lines of a file can come to, also one that was interrupted often. */
 #define FILE_BYTES_MAX (1024 * 1024)
+/* A disk that gives nothing for so long has gone. */
+#define SILENCE_MS (2 * 60 * 1000)
 
 struct _BsCheckpoints {
     int fd;
@@ -90,12 +92,14 @@ typedef struct {
     guint hashes;
     guint64 length;
     BsDigest *digest;
+    gint pieces; /* read so far; atomic */
 } PrefixJob;
 
 struct _BsPrefix {
     BsWorker *worker;
-    guint timer;
+    guint timer; /* where there is no worker: until it is told; else until the disk is looked after */
     guint hashes;
+    gint pieces; /* when that was done last */
     PrefixJob *job;
     BsPrefixKnown known;
     gpointer data;
@@ -164,8 +168,10 @@ read_checkpoints(const char *path)
 /* Adds the bytes up to `length` to the digest. FALSE if they are not there, or nobody wants to know any more.
  */
 static gboolean
-hash_up_to(BsWorker *worker, int fd, guint64 from, guint64 length, guint8 *buffer, BsDigest *digest)
+hash_up_to(BsWorker *worker, PrefixJob *job, int fd, guint64 length, guint8 *buffer, BsDigest *digest)
 {
+    guint64 from = job->length;
+
     while (from < length && !bs_worker_is_stopped(worker)) {
         gssize count = pread(fd, buffer, (gsize)MIN(length - from, BUFFER_BYTES), (off_t)from);
 
@@ -173,6 +179,7 @@ hash_up_to(BsWorker *worker, int fd, guint64 from, guint64 length, guint8 *buffe
             continue;
         if (count <= 0)
             return FALSE;
+        g_atomic_int_inc(&job->pieces);
         bs_digest_update(digest, buffer, (gsize)count);
         from += (guint64)count;
     }
@@ -196,7 +203,6 @@ verify(BsWorker *worker, PrefixJob *job, int fd, const GArray *checkpoints)
     g_autofree guint8 *buffer = g_malloc(BUFFER_BYTES);
     g_autoptr(BsDigest) digest = NULL;
     guint hashes = job->hashes;
-    guint64 at = 0;
 
     for (guint i = 0; i < checkpoints->len; i++)
         hashes |= 1u << g_array_index(checkpoints, Checkpoint, i).hash;
@@ -204,10 +210,9 @@ verify(BsWorker *worker, PrefixJob *job, int fd, const GArray *checkpoints)
     for (guint i = 0; i < checkpoints->len; i++) {
         const Checkpoint *checkpoint = &g_array_index(checkpoints, Checkpoint, i);
 
-        if (!hash_up_to(worker, fd, at, checkpoint->length, buffer, digest) || !agrees(checkpoint, digest))
+        if (!hash_up_to(worker, job, fd, checkpoint->length, buffer, digest) || !agrees(checkpoint, digest))
             return;
-        at = checkpoint->length;
-        job->length = at;
+        job->length = checkpoint->length;
         bs_digest_free(job->digest);
         job->digest = bs_digest_copy(digest);
     }
@@ -261,6 +266,21 @@ worker_news(BsWorker *worker, gboolean ended, gpointer data)
 }
 
 static gboolean
+disk_may_be_silent(gpointer data)
+{
+    BsPrefix *prefix = data;
+    gint pieces = g_atomic_int_get(&prefix->job->pieces);
+
+    if (pieces != prefix->pieces) {
+        prefix->pieces = pieces;
+        return TRUE;
+    }
+    prefix->timer = 0;
+    tell(prefix, 0, NULL);
+    return FALSE;
+}
+
+static gboolean
 no_worker(gpointer data)
 {
     BsPrefix *prefix = data;
@@ -284,7 +304,9 @@ bs_prefix_new(const char *part, const char *checkpoints, guint hashes, BsPrefixK
     prefix->job->hashes = hashes;
     prefix->worker =
         bs_worker_new("bytestreams verify", verify_prefix, prefix->job, free_job, worker_news, prefix);
-    if (prefix->worker == NULL) {
+    if (prefix->worker != NULL) {
+        prefix->timer = purple_timeout_add(SILENCE_MS, disk_may_be_silent, prefix);
+    } else {
         g_clear_pointer(&prefix->job, free_job);
         prefix->timer = purple_timeout_add(0, no_worker, prefix);
     }

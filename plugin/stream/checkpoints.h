@@ -23,7 +23,8 @@ void bs_checkpoints_close(BsCheckpoints *checkpoints);
 typedef struct _BsPrefix BsPrefix;
 
 /* The answer, once, never before the function returns: `length` bytes are, and `digest` (taken) is theirs.
- * They are 0 if nothing can be used. The BsPrefix is gone by then. */
+ * They are 0 if nothing can be used; and `digest` is NULL if that cannot be said, as the disk has given
+ * nothing for minutes. The BsPrefix is gone by then. */
 typedef void (*BsPrefixKnown)(guint64 length, BsDigest *digest, gpointer data);
 
 /* Reads the file `part` in a worker, up to the last of its checkpoints (of the file at that path) that

@@ -9,8 +9,9 @@
 
 /* The worker's, until it has ended. */
 typedef struct {
-    BsSink *sink; /* NULL when it has been thrown away */
+    BsSink *sink; /* NULL when it has been thrown away, or left */
     GError *error;
+    gint leaves; /* whoever stops it does not want it to be thrown away; atomic */
 } FinishJob;
 
 struct _BsFinish {
@@ -26,11 +27,16 @@ static void
 finish_on_disk(BsWorker *worker, gpointer data)
 {
     FinishJob *job = data;
+    BsSink *sink = job->sink;
+    gboolean synced = sink->sync(sink, &job->error);
 
-    if (job->sink->sync(job->sink, &job->error) && !bs_worker_is_stopped(worker) &&
-        job->sink->settle(job->sink, &job->error))
+    if (synced && !bs_worker_is_stopped(worker) && sink->settle(sink, &job->error))
         return;
-    job->sink->discard(g_steal_pointer(&job->sink));
+    job->sink = NULL;
+    if (synced && g_atomic_int_get(&job->leaves))
+        sink->leave(sink);
+    else
+        sink->discard(sink);
 }
 
 static void
@@ -103,16 +109,32 @@ bs_finish_new(BsSink *sink, BsFinished finished, gpointer data)
     return finish;
 }
 
+static void
+stop(BsFinish *finish)
+{
+    bs_timer_clear(&finish->timer);
+    bs_worker_release(finish->worker);
+    g_free(finish);
+}
+
 void
 bs_finish_cancel(BsFinish *finish)
 {
     if (finish == NULL)
         return;
-    bs_timer_clear(&finish->timer);
-    bs_worker_release(finish->worker);
     if (finish->sink != NULL)
         bs_sink_discard(finish->sink);
-    g_free(finish);
+    stop(finish);
+}
+
+void
+bs_finish_leave(BsFinish *finish)
+{
+    if (finish->sink != NULL)
+        bs_sink_leave(finish->sink);
+    if (finish->job != NULL)
+        g_atomic_int_set(&finish->job->leaves, TRUE);
+    stop(finish);
 }
 
 static void

@@ -18,6 +18,9 @@ BsFinish *bs_finish_new(BsSink *sink, BsFinished finished, gpointer data);
  * NULL is allowed. */
 void bs_finish_cancel(BsFinish *finish);
 
+/* The same, but what has not got its name yet stays where it is. */
+void bs_finish_leave(BsFinish *finish);
+
 /* Throws `sink` (taken) away, leaves its file where it is, or closes `source` (taken), sooner or later. */
 void bs_sink_discard(BsSink *sink);
 void bs_sink_leave(BsSink *sink);

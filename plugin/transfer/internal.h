@@ -111,6 +111,7 @@ struct _BsTransfer {
     BsDigest *got_digest;         /* ... and the digest of that; NULL: that is not known yet */
     BsPrefix *prefix;             /* ... which is being found out */
     guint fruitless;              /* in: how many connections broke without a byte, one after the other */
+    gboolean fruitful;            /* a byte at least has moved, and not only a connection been there */
     gboolean rest_refused;        /* in: the peer does not answer requests, or not this one */
     gboolean resumed;             /* in: some of it arrived over an earlier connection */
     gboolean peer_may_ask;        /* out: the receiver knows of ranges */

@@ -171,6 +171,12 @@ bs_memory_touch(BsMemory *memory, BsRemembered *item)
 }
 
 void
+bs_memory_rewrite(BsMemory *memory)
+{
+    save(memory);
+}
+
+void
 bs_memory_forget(BsMemory *memory, BsRemembered *item, gboolean with_part)
 {
     delete_files(memory, item, with_part);
@@ -216,16 +222,29 @@ compare_dates(const BsFileOffer *one, const BsFileOffer *other)
     return one->date == other->date ? TRAIT_AGREES : TRAIT_DIFFERS;
 }
 
-static gboolean
-is_same_file(const BsFileOffer *one, const BsFileOffer *other, gboolean certainly)
+gboolean
+bs_memory_is_same_file(const BsFileOffer *one, const BsFileOffer *other)
 {
     Trait hashes = compare_hashes(one, other);
-    Trait dates = compare_dates(one, other);
 
-    if (g_strcmp0(one->name, other->name) != 0 || one->size != other->size || one->size == BS_SIZE_UNKNOWN ||
-        hashes == TRAIT_DIFFERS || (dates == TRAIT_DIFFERS && hashes == TRAIT_UNKNOWN))
-        return FALSE;
-    return !certainly || hashes == TRAIT_AGREES || dates == TRAIT_AGREES;
+    return g_strcmp0(one->name, other->name) == 0 && one->size == other->size &&
+           one->size != BS_SIZE_UNKNOWN && hashes != TRAIT_DIFFERS &&
+           (hashes == TRAIT_AGREES || compare_dates(one, other) != TRAIT_DIFFERS);
+}
+
+static gboolean
+is_file(const BsFileOffer *one, const BsFileOffer *other, gboolean certainly)
+{
+    return bs_memory_is_same_file(one, other) && (!certainly || compare_hashes(one, other) == TRAIT_AGREES ||
+                                                  compare_dates(one, other) == TRAIT_AGREES);
+}
+
+gboolean
+bs_remembered_may_replace(const BsRemembered *item)
+{
+    GStatBuf info;
+
+    return item->replace && g_lstat(item->path, &info) == 0 && info.st_ctime < item->time;
 }
 
 /* A contact's resource is another one after each of its sign-ons; a room's occupant is known by its full JID
@@ -245,8 +264,8 @@ bs_memory_match(BsMemory *memory, gboolean incoming, const char *account, const 
     for (guint i = 0; i < memory->items->len; i++) {
         BsRemembered *item = g_ptr_array_index(memory->items, i);
 
-        if (item->incoming == incoming && !item->in_use && strcmp(item->account, account) == 0 &&
-            is_same_peer(item, peer, occupant) && is_same_file(item->file, file, incoming))
+        if (item->incoming == incoming && !item->in_use && bs_jid_same_bare(item->account, account) &&
+            is_same_peer(item, peer, occupant) && is_file(item->file, file, incoming))
             return item;
     }
     return NULL;

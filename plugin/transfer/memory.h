@@ -9,7 +9,7 @@
 typedef struct {
     char *id;          /* of the file system's letters */
     gboolean incoming; /* an unfinished file; else an offer that was accepted and has not arrived */
-    char *account;     /* its user name */
+    char *account;     /* its user name, whose resource does not count */
     char *peer;        /* the full JID */
     gboolean occupant; /* of a room: exactly this JID is meant, and not the same contact's others */
     BsFileOffer *file; /* without its range */
@@ -18,7 +18,7 @@ typedef struct {
     gboolean replace;  /* incoming: what has come to stand at `path` may be replaced */
     gint64 time;       /* when anything happened last, seconds since 1970 */
     gboolean in_use;   /* a transfer has it: not kept on disk */
-    gboolean refused; /* incoming: the peer has said often enough that it does not send it: not kept either */
+    guint fruitless; /* how many transfers of it ended without a byte, one after the other: not kept either */
 } BsRemembered;
 
 /* What the folder `folder` holds, which need not be there. Old things are forgotten: offers after some days,
@@ -37,6 +37,9 @@ BsRemembered *bs_memory_find(BsMemory *memory, const char *id);
 /* Something has happened with it, or in it: it is written down anew. */
 void bs_memory_touch(BsMemory *memory, BsRemembered *item);
 
+/* The same, but it has not come any further: it does not get any younger. */
+void bs_memory_rewrite(BsMemory *memory);
+
 /* Forgets it; `with_part`: the unfinished file is deleted. */
 void bs_memory_forget(BsMemory *memory, BsRemembered *item, gboolean with_part);
 
@@ -45,6 +48,13 @@ const GPtrArray *bs_memory_items(const BsMemory *memory);
 
 /* Where the checkpoints of an unfinished file are (see checkpoints.h), newly allocated. */
 char *bs_memory_checkpoints(const BsMemory *memory, const BsRemembered *item);
+
+/* Whether the unfinished file may take the place of what stands at `path` now: its user has been asked about
+ * that, and it has not been changed since. */
+gboolean bs_remembered_may_replace(const BsRemembered *item);
+
+/* TRUE if both have the same name and size, and nothing that is known of both differs. */
+gboolean bs_memory_is_same_file(const BsFileOffer *one, const BsFileOffer *other);
 
 /* The file that a peer offers again or asks for, of those that no transfer has: the same name and size, and
  * nothing that is known of both differs. An incoming one must also agree in a hash, or in its date. NULL if

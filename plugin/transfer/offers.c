@@ -23,7 +23,7 @@ bs_offer_refusal(const xmlnode *content, const BsFileOffer *offer, gboolean requ
     if (senders == BS_JINGLE_SENDERS_NONE)
         return BS_JINGLE_INCOMPATIBLE_PARAMETERS;
     /* A part of a file that nobody asked for. */
-    if (offer->range_offset > 0)
+    if (offer->range_offset > 0 || offer->range_length < offer->size)
         return BS_JINGLE_FAILED_APPLICATION;
     return BS_JINGLE_NO_REASON;
 }

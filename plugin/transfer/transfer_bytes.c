@@ -304,6 +304,7 @@ all_sent(BsTransfer *transfer)
     gboolean whole = transfer->offer->range_offset + bs_pump_moved(transfer->pump) == transfer->offer->size;
 
     transfer->state = TRANSFER_CONFIRMING;
+    transfer->ticks = transfer->closed_ticks = 0;
     if (whole)
         take_digests(transfer);
     transfer->protocol->sent(transfer);

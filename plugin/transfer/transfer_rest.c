@@ -9,8 +9,6 @@
 
 /* How long a peer may take to grant or refuse the rest. Nobody has to be asked there. */
 #define GRANT_DEADLINE_MS 20000
-/* How long the disk may take to tell what of a file is right. */
-#define VERIFY_DEADLINE_MS (30 * 60 * 1000)
 /* Connections that break without a byte, one after the other: then something else is wrong. */
 #define FRUITLESS_MAX 3
 
@@ -62,6 +60,9 @@ bs_transfer_remember(BsTransfer *transfer)
         .in_use = TRUE,
     };
 
+    /* Who has an occupant's name later may be somebody else. */
+    if (item.occupant && !transfer->incoming)
+        return;
     if (memory == NULL || transfer->path == NULL || transfer->remembered != NULL ||
         !can_have_parts(transfer->offer) ||
         (transfer->incoming ? part == NULL : transfer->source->lend == NULL))
@@ -95,6 +96,13 @@ may_go_on_after(BsEndReason reason)
     return FALSE;
 }
 
+static void
+note_fruit(BsTransfer *transfer)
+{
+    if (transfer->pump != NULL && bs_pump_moved(transfer->pump) > 0)
+        transfer->fruitful = TRUE;
+}
+
 /* The hash of a file that is sent may have become known meanwhile. */
 static void
 leave_for_later(BsTransfer *transfer, BsRemembered *item)
@@ -106,8 +114,14 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     bs_file_offer_free(item->file);
     item->file = known;
     item->in_use = FALSE;
-    bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
+    note_fruit(transfer);
+    item->fruitless = transfer->fruitful ? 0 : item->fruitless + 1;
+    if (transfer->fruitful)
+        bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
+    else
+        bs_memory_rewrite(bs_endpoint_memory(transfer->endpoint));
     g_clear_pointer(&transfer->remembered, g_free);
+    g_clear_pointer(&transfer->finish, bs_finish_leave);
     if (transfer->sink != NULL) {
         g_clear_pointer(&transfer->pump, bs_pump_free);
         bs_sink_leave(g_steal_pointer(&transfer->sink));
@@ -117,10 +131,17 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
 /* Who sends has to be able to serve a request, and who receives to ask for it; else only the same file,
  * offered again, goes on. */
 static gboolean
-goes_on_by_itself(const BsTransfer *transfer)
+goes_on_by_itself(const BsTransfer *transfer, const BsRemembered *item)
 {
-    return transfer->protocol == &bs_transfer_jingle &&
+    return transfer->protocol == &bs_transfer_jingle && !item->occupant &&
            (transfer->incoming ? !transfer->rest_refused : transfer->peer_may_ask);
+}
+
+/* A receiver that is gone without a word may have ended before its file had its name. */
+static gboolean
+may_be_asked_for_all_the_same(const BsTransfer *transfer, BsEndReason reason)
+{
+    return !transfer->incoming && transfer->peer_may_ask && reason == BS_END_UNVERIFIED;
 }
 
 gboolean
@@ -132,11 +153,14 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
         return FALSE;
     /* A peer that does not send the rest has not said anything about the part that is here. */
     if ((may_go_on_after(reason) || transfer->state == TRANSFER_ASKING) &&
-        (!transfer->incoming || transfer->sink != NULL)) {
+        (!transfer->incoming || transfer->sink != NULL || transfer->finish != NULL)) {
         leave_for_later(transfer, item);
-        return goes_on_by_itself(transfer);
+        return goes_on_by_itself(transfer, item);
     }
-    bs_transfer_forget(transfer);
+    if (may_be_asked_for_all_the_same(transfer, reason))
+        leave_for_later(transfer, item);
+    else
+        bs_transfer_forget(transfer);
     return FALSE;
 }
 
@@ -176,6 +200,7 @@ bs_transfer_note_progress(BsTransfer *transfer)
 {
     const BsDigest *digest;
 
+    note_fruit(transfer);
     if (!transfer->incoming || transfer->pump == NULL)
         return;
     digest = bs_pump_digest(transfer->pump);
@@ -246,20 +271,14 @@ prefix_known(guint64 length, BsDigest *digest, gpointer data)
     BsTransfer *transfer = data;
 
     transfer->prefix = NULL;
+    if (digest == NULL) {
+        bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE, NULL);
+        return;
+    }
     transfer->got = length;
     transfer->got_digest = digest;
     bs_log(transfer->id, "%" G_GUINT64_FORMAT " bytes of the file here are right", length);
     ask_again(transfer);
-}
-
-static gboolean
-disk_is_silent(gpointer data)
-{
-    BsTransfer *transfer = data;
-
-    transfer->timer = 0;
-    bs_transfer_terminate(transfer, BS_JINGLE_FAILED_APPLICATION, NULL, BS_END_LOCAL_FILE, NULL);
-    return FALSE;
 }
 
 /* A pump that did not come to an end knows no digest; but it has left checkpoints. */
@@ -273,7 +292,6 @@ verify_first(BsTransfer *transfer)
         return FALSE;
     transfer->prefix = bs_prefix_new(item->part, checkpoints, bs_transfer_hashes_for_rest(transfer->offer),
                                      prefix_known, transfer);
-    bs_transfer_set_timer(transfer, VERIFY_DEADLINE_MS, disk_is_silent);
     return TRUE;
 }
 
@@ -423,8 +441,7 @@ is_asked_for(const BsTransfer *transfer, const char *peer, const BsFileOffer *wa
     const BsFileOffer *offer = transfer->offer;
 
     if (transfer->incoming || transfer->protocol != &bs_transfer_jingle || transfer->source->lend == NULL ||
-        !bs_jid_equal(bs_transfer_peer(transfer), peer) || g_strcmp0(offer->name, wanted->name) != 0 ||
-        offer->size != wanted->size)
+        !bs_jid_equal(bs_transfer_peer(transfer), peer) || !bs_memory_is_same_file(offer, wanted))
         return FALSE;
     switch (transfer->state) {
     case TRANSFER_CONNECTING:

@@ -203,8 +203,10 @@ is_waiting_for_transport(const BsTransfer *transfer)
     switch (transfer->state) {
     case TRANSFER_CONNECTING:
     case TRANSFER_REPLACING:
-    case TRANSFER_LOST:
         return TRUE;
+    case TRANSFER_LOST:
+        /* Once it is known what is there, the rest of it is asked for. */
+        return transfer->prefix == NULL;
     case TRANSFER_MOVING:
     case TRANSFER_CONFIRMING:
         /* The peer has noticed before us that the connection broke. A receiver that lacks nothing is not of

@@ -9,7 +9,7 @@ import re
 import time
 
 from case import MIB, test
-from raw_files import HASHES, Sending, file_element, terminate
+from raw_files import FEATURES, FILES, HASHES, JINGLE, Sending, file_element, terminate
 from raw_peer import RawPeer
 
 SIZE = 200 * MIB
@@ -168,6 +168,25 @@ def a_part_that_was_damaged_meanwhile_is_not_used(case):
 
 
 @test()
+def a_folder_that_was_away_meanwhile(case):
+    """As on a stick: nothing is forgotten."""
+    alice, bob = case.pair()
+    source, sent, got = begun(case, alice, bob)
+    alice.client.tell("sign-off", alice.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    os.rename(bob.client.downloads, bob.client.downloads + ".away")
+    since = places(alice, bob)
+    alice.client.tell("sign-on", alice.jid)
+    bob.client.wait("debug", since[1], where=lambda e: "cannot go on" in e["text"])
+    alice.client.tell("sign-off", alice.jid)
+    os.rename(bob.client.downloads + ".away", bob.client.downloads)
+    since = places(alice, bob)
+    alice.client.tell("sign-on", alice.jid)
+    assert goes_on(case, alice, bob, source, since) >= SIZE // 8
+
+
+@test()
 def a_file_that_changed_meanwhile_is_not_sent(case):
     alice, bob = case.pair()
     source, sent, got = begun(case, alice, bob)
@@ -203,6 +222,7 @@ def the_same_file_offered_again_goes_on(case):
 
 SI = "http://jabber.org/protocol/si"
 IBB = "http://jabber.org/protocol/ibb"
+DISCO = "http://jabber.org/protocol/disco#info"
 SI_OFFER = ("<si xmlns='{si}' id='si1' profile='{si}/profile/file-transfer'>"
             "<file xmlns='{si}/profile/file-transfer' name='file.bin' size='{size}' hash='{md5}' date='{date}'><range/></file>"
             "<feature xmlns='http://jabber.org/protocol/feature-neg'><x xmlns='jabber:x:data' type='form'>"
@@ -219,33 +239,75 @@ def send_in_band(peer, to, data):
     peer.request("<close xmlns='%s' sid='si1'/>" % IBB, to)
 
 
+PART = 200000
+DATE = "2020-01-01T00:00:00Z"
+
+
+def carol_at(case, resource="raw"):
+    carol = RawPeer(case.server, "carol", resource)
+    case.at_end(carol.close)
+    carol.presence()
+    return carol
+
+
+def a_part_comes(case, carol, bob, data, reason):
+    """Carol's program offers a file, sends a part of it, and ends the session."""
+    case.may_remain_unfinished(bob)
+    sending = Sending(carol, bob.jid, "first")
+    extra = "<date>%s</date><range/><hash-used xmlns='%s' algo='sha-256'/>" % (DATE, HASHES)
+    sending.offer(file_element("file.bin", len(data), extra))
+    sending.dial(sending.accepted())
+    sending.data(data[:PART])
+    got = bob.client.incoming()
+    part, = os.listdir(bob.client.downloads)
+    while os.path.getsize(os.path.join(bob.client.downloads, part)) < PART:
+        time.sleep(0.01)
+    sending.request(terminate("first", reason))
+    case.cancelled(bob, got)
+
+
+def asked_for_the_rest(carol, bob):
+    """Bob asks her program, which does not know of the file."""
+    query = carol.asked(lambda payload: payload.tag == "{%s}query" % DISCO)
+    features = "".join("<feature var='%s'/>" % feature for feature in FEATURES)
+    carol.answer(query, "<query xmlns='%s'>%s</query>" % (DISCO, features))
+    asked = carol.ask(lambda payload: payload.tag == "{%s}jingle" % JINGLE and payload.get("action") == "session-initiate")[0]
+    assert asked[0].get("senders") == "responder"
+    assert asked.find(".//{%s}range" % FILES).get("offset") == str(PART)
+    carol.request(terminate(asked.get("sid"), "failed-application"), bob.jid)
+
+
+@test()
+def what_ended_while_both_are_online_goes_on(case):
+    bob = case.online("bob")
+    carol = carol_at(case)
+    a_part_comes(case, carol, bob, bytes(range(256)) * 1200, "connectivity-error")
+    asked_for_the_rest(carol, bob)
+
+
+@test()
+def each_device_of_the_sender_is_asked(case):
+    bob = case.online("bob")
+    desk = carol_at(case, "desk")
+    a_part_comes(case, desk, bob, bytes(range(256)) * 1200, "gone")
+    desk.close()
+    asked_for_the_rest(carol_at(case, "phone"), bob)
+    asked_for_the_rest(carol_at(case, "desk-again"), bob)
+
+
 @test()
 def a_part_is_asked_for_by_stream_initiation(case):
     """XEP-0096, 3: what was begun by Jingle, too."""
     data = bytes(range(256)) * 1200
-    date = "2020-01-01T00:00:00Z"
     bob = case.online("bob")
-    case.may_remain_unfinished(bob)
-    carol = RawPeer(case.server, "carol")
-    case.at_end(carol.close)
-    carol.presence()
-    sending = Sending(carol, bob.jid, "first")
-    extra = "<date>%s</date><range/><hash-used xmlns='%s' algo='sha-256'/>" % (date, HASHES)
-    sending.offer(file_element("file.bin", len(data), extra))
-    sending.dial(sending.accepted())
-    sending.data(data[:200000])
-    got = bob.client.incoming()
-    part, = os.listdir(bob.client.downloads)
-    while os.path.getsize(os.path.join(bob.client.downloads, part)) < 200000:
-        time.sleep(0.01)
-    sending.request(terminate("first", "gone"))
-    case.cancelled(bob, got)
+    carol = carol_at(case)
+    a_part_comes(case, carol, bob, data, "gone")
     since = bob.client.now()
-    result = carol.request(SI_OFFER.format(si=SI, ibb=IBB, size=len(data), date=date,
+    result = carol.request(SI_OFFER.format(si=SI, ibb=IBB, size=len(data), date=DATE,
                                            md5=hashlib.md5(data).hexdigest()), bob.jid)
     wanted = result.find(".//{%s/profile/file-transfer}range" % SI)
-    assert wanted is not None and wanted.get("offset") == "200000", wanted
-    send_in_band(carol, bob.jid, data[200000:])
+    assert wanted is not None and wanted.get("offset") == str(PART), wanted
+    send_in_band(carol, bob.jid, data[PART:])
     again = bob.client.incoming(since)
     case.completed(bob, again)
     with open(os.path.join(bob.client.downloads, "file.bin"), "rb") as f:

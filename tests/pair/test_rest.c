@@ -1,7 +1,9 @@
 /* A connection breaks, or a program ends, and the rest of the file is asked for: by us, and from us.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <dlfcn.h>
 #include <glib/gstdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +28,50 @@
 #define LENGTH 100000
 #define HANG_SECONDS 60
 #define SOCKS(sid, inner) "<transport xmlns='" BS_NS_S5B "' sid='" sid "'>" inner "</transport>"
+
+/* The disk, in workers: this definition stands before libc's. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static gboolean disk_is_slow;
+static gboolean reading;
+static pthread_t event_loop;
+
+ssize_t
+pread(int file, void *buffer, size_t count, off_t offset)
+{
+    ssize_t (*real)(int, void *, size_t, off_t) =
+        (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+
+    if (!pthread_equal(pthread_self(), event_loop)) {
+        pthread_mutex_lock(&gate);
+        reading = TRUE;
+        while (disk_is_slow)
+            pthread_cond_wait(&gate_moved, &gate);
+        pthread_mutex_unlock(&gate);
+    }
+    return real(file, buffer, count, offset);
+}
+
+static void
+set_disk(gboolean slow)
+{
+    pthread_mutex_lock(&gate);
+    disk_is_slow = slow;
+    reading = FALSE;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate);
+}
+
+static gboolean
+is_reading(void)
+{
+    gboolean is;
+
+    pthread_mutex_lock(&gate);
+    is = reading;
+    pthread_mutex_unlock(&gate);
+    return is;
+}
 
 static Pair *pair;
 static BsMemory *memory;
@@ -100,6 +146,7 @@ static const BsEndpointEvents endpoint_events = {.offered = on_offered, .resumed
 static void
 setup(void)
 {
+    event_loop = pthread_self();
     bs_test_hurry(20);
     pair = pair_new_scripted();
     bs_endpoint_free(pair->a.endpoint);
@@ -122,6 +169,7 @@ teardown(void)
     GDir *dir;
     const char *name;
 
+    set_disk(FALSE);
     if (fd >= 0)
         close(fd);
     pair_free(pair);
@@ -325,10 +373,12 @@ END_TEST
 START_TEST(a_request_that_is_wrong_changes_nothing)
 {
     g_autofree char *sid = send_until(6000);
-    g_autofree char *asked = _i == 0 ? request("g", LENGTH, "<range offset='5'/>")
-                                     : request("f", LENGTH - 1, "<range offset='5'/>");
+    g_autofree char *asked = NULL;
     const xmlnode *terminate;
 
+    /* Another name, size or date: another file. */
+    date += _i == 2;
+    asked = request(_i == 0 ? "g" : "f", _i == 1 ? LENGTH - 1 : LENGTH, "<range offset='5'/>");
     check("session-initiate", "r1", asked, "result");
     terminate = script_expect(pair, "session-terminate");
     ck_assert_ptr_nonnull(terminate);
@@ -377,6 +427,52 @@ START_TEST(what_was_interrupted_is_sent_without_a_question)
     check("session-initiate", "r1", asked, "result");
     ck_assert_ptr_nonnull(resumed);
     check_sends_rest(6000);
+}
+END_TEST
+
+/* A program that ended after the last byte, before its file had its name. */
+START_TEST(what_nobody_confirmed_is_still_there_to_be_asked_for)
+{
+    g_autofree char *sid = send_until(LENGTH);
+    g_autofree char *asked = NULL;
+
+    close(fd);
+    fd = -1;
+    ck_assert(bs_test_run_until((gboolean *)&ended, HANG_SECONDS));
+    ck_assert_int_eq(end.reason, BS_END_UNVERIFIED);
+    ck_assert(!end.goes_on);
+    ended = 0;
+    asked = request("f", LENGTH, "<range offset='99999'/>");
+    check("session-initiate", "r1", asked, "result");
+    ck_assert_ptr_nonnull(resumed);
+    check_sends_rest(LENGTH - 1);
+}
+END_TEST
+
+static char *
+name_in_room(PurpleAccount *account, const char *peer)
+{
+    (void)account;
+    (void)peer;
+    return g_strdup(pair->a.jid);
+}
+
+/* Somebody else may have the name by then. */
+START_TEST(who_has_an_occupant_s_name_later_gets_nothing)
+{
+    g_autofree char *sid = NULL;
+    g_autofree char *asked = NULL;
+
+    bs_endpoint_set_own_jid_policy(pair->a.endpoint, name_in_room);
+    sid = send_until(6000);
+    break_connection();
+    check("session-terminate", sid, "<reason><gone/></reason>", "result");
+    ck_assert_uint_eq(ended, 1);
+    ck_assert(!end.goes_on);
+    asked = request("f", LENGTH, "<range offset='6000'/>");
+    check("session-initiate", "r1", asked, "result");
+    ck_assert_ptr_nonnull(script_expect(pair, "session-terminate"));
+    ck_assert_ptr_null(resumed);
 }
 END_TEST
 
@@ -613,6 +709,101 @@ START_TEST(what_was_there_is_kept_when_the_peer_goes)
 }
 END_TEST
 
+static gboolean
+has_come(const char *action)
+{
+    for (guint i = 0; i < pair->b.inbox->len; i++) {
+        const xmlnode *jingle = bs_jingle_element(g_ptr_array_index(pair->b.inbox, i));
+
+        if (jingle != NULL && g_strcmp0(bs_jingle_attrib(jingle, "action"), action) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* It would be whole, and yet have fewer bytes than it says. */
+START_TEST(a_part_that_nobody_asked_for_is_not_taken)
+{
+    const char *const ranges[] = {"<range offset='5'/>", "<range length='10'/>", "<range length='0'/>"};
+    g_autofree char *offer =
+        content("a-file-offer", "initiator", description("f", LENGTH, ranges[_i]), SOCKS("socks", ""));
+    const xmlnode *terminate;
+
+    check("session-initiate", "s1", offer, "result");
+    terminate = script_expect(pair, "session-terminate");
+    ck_assert_ptr_nonnull(terminate);
+    ck_assert_int_eq(bs_jingle_reason(bs_jingle_element((xmlnode *)terminate)), BS_JINGLE_FAILED_APPLICATION);
+    ck_assert(!has_come("session-accept"));
+}
+END_TEST
+
+START_TEST(what_an_occupant_sent_is_kept_for_the_same_offer)
+{
+    bs_endpoint_set_own_jid_policy(pair->a.endpoint, name_in_room);
+    receive_until(5000, PROMISE);
+    check("session-terminate", "s1", "<reason><gone/></reason>", "result");
+    ck_assert_uint_eq(ended, 1);
+    ck_assert(!end.goes_on);
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+}
+END_TEST
+
+/* Else it would be there for ever, asked for each time the peer comes online. */
+START_TEST(what_is_refused_gets_no_younger)
+{
+    g_autofree char *sid = NULL;
+    BsRemembered *item;
+
+    receive_until(5000, PROMISE);
+    check("session-terminate", "s1", "<reason><gone/></reason>", "result");
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    item = g_ptr_array_index(bs_memory_items(memory), 0);
+    item->time = 1000;
+    ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
+    bs_transfer_ask(pair->a.endpoint, BOB, item, bs_part_file_reopen(item->part, 5000, path, FALSE, NULL),
+                    5000, bs_digest_new(1u << BS_HASH_SHA256), &events, NULL);
+    request_of_alice(5000, &sid);
+    check("session-terminate", sid, "<reason><failed-application/></reason>", "result");
+    ck_assert_uint_eq(ended, 2);
+    ck_assert(end.goes_on);
+    ck_assert(!item->in_use);
+    ck_assert_int_eq(item->time, 1000);
+}
+END_TEST
+
+/* Bob says twice that the connection broke, while it is being found out what of the file is right. */
+START_TEST(nothing_begins_anew_while_the_disk_is_read)
+{
+    const char *again = "<content creator='initiator' name='a-file-offer'>" SOCKS("again", "") "</content>";
+    g_autofree char *offer = NULL;
+    g_autofree char *sid = NULL;
+    const xmlnode *stanza;
+
+    date = 1600000000;
+    offer = content("a-file-offer", "initiator", description("f", LENGTH, PROMISE), SOCKS("socks", ""));
+    check("session-initiate", "s1", offer, "result");
+    stanza = script_expect(pair, "session-accept");
+    dial(stanza, "s1", "a-file-offer");
+    script_send_bytes(fd, bytes, 5000);
+    bs_test_run_for(20);
+    set_disk(TRUE);
+    check("transport-replace", "s1", again, "result");
+    for (gint64 until = g_get_monotonic_time() + HANG_SECONDS * G_USEC_PER_SEC; !is_reading();
+         bs_test_run_for(1))
+        ck_assert_msg(g_get_monotonic_time() < until, "the disk is not read");
+    check("transport-replace", "s1", again, "result");
+    bs_test_run_for(20);
+    ck_assert(!has_come("transport-accept"));
+    set_disk(FALSE);
+    close(fd);
+    fd = -1;
+    stanza = request_of_alice(5000, &sid);
+    grant(stanza, sid, "<range offset='5000'/>");
+    dial(stanza, sid, "a-file-request");
+    check_arrives(sid, 5000);
+}
+END_TEST
+
 /* Nothing that has come together from parts gets its name unseen. */
 START_TEST(a_wrong_whole_gets_no_name)
 {
@@ -655,9 +846,11 @@ main(void)
     tcase_set_timeout(sender, 120);
     tcase_add_checked_fixture(sender, setup, teardown);
     tcase_add_loop_test(sender, the_rest_of_a_running_transfer_is_sent, 0, 4);
-    tcase_add_loop_test(sender, a_request_that_is_wrong_changes_nothing, 0, 2);
+    tcase_add_loop_test(sender, a_request_that_is_wrong_changes_nothing, 0, 3);
     tcase_add_loop_test(sender, a_malformed_request_changes_nothing, 0, 4);
     tcase_add_test(sender, what_was_interrupted_is_sent_without_a_question);
+    tcase_add_test(sender, what_nobody_confirmed_is_still_there_to_be_asked_for);
+    tcase_add_test(sender, who_has_an_occupant_s_name_later_gets_nothing);
     tcase_add_loop_test(sender, a_file_that_has_changed_is_not_sent, 0, 3);
     tcase_add_test(sender, a_stranger_gets_nothing);
     suite_add_tcase(suite, receiver);
@@ -671,6 +864,10 @@ main(void)
     tcase_add_test(receiver, a_proposal_in_the_session_of_before_is_a_tie);
     tcase_add_test(receiver, a_cancel_in_the_session_of_before_is_one);
     tcase_add_loop_test(receiver, what_was_there_is_kept_when_the_peer_goes, 0, 2);
+    tcase_add_loop_test(receiver, a_part_that_nobody_asked_for_is_not_taken, 0, 3);
+    tcase_add_test(receiver, what_an_occupant_sent_is_kept_for_the_same_offer);
+    tcase_add_test(receiver, what_is_refused_gets_no_younger);
+    tcase_add_test(receiver, nothing_begins_anew_while_the_disk_is_read);
     tcase_add_loop_test(receiver, a_wrong_whole_gets_no_name, 0, 2);
     srunner_set_fork_status(runner, CK_NOFORK);
     bs_test_purple_start();

@@ -15,8 +15,10 @@
 #include "socks5/candidate.h"
 #include "socks5/listener.h"
 #include "stanza/xml.h"
+#include "stream/checkpoints.h"
 #include "stream/part_file.h"
 #include "transfer/jingle_xml.h"
+#include "transfer/memory.h"
 #include "transport/s5b_xml.h"
 #include "worker.h"
 
@@ -141,6 +143,7 @@ receive(const char *offer)
     const xmlnode *transport;
 
     ck_assert_str_eq(answer, "result");
+    bs_transfer_set_path(pair->a.transfer, path, FALSE);
     bs_transfer_accept(pair->a.transfer, bs_part_file_new(path, FALSE, NULL));
     accept = script_expect(pair, "session-accept");
     ck_assert_ptr_nonnull(accept);
@@ -274,6 +277,44 @@ START_TEST(our_user_cancels)
 }
 END_TEST
 
+static void
+prefix_known(guint64 length, BsDigest *digest, gpointer data)
+{
+    bs_digest_free(digest);
+    *(guint64 *)data = length;
+}
+
+/* All of it is there: it gets its name when both are online again, and nothing is sent twice. */
+START_TEST(we_go_offline)
+{
+    g_autofree char *place = g_strconcat(folder, ".memory", NULL);
+    BsMemory *memory = bs_memory_new(place);
+    g_autofree char *checkpoints = NULL;
+    const BsRemembered *item;
+    guint64 length = 0;
+
+    bs_endpoint_set_memory(pair->a.endpoint, memory);
+    receive(OFFER("<range/>" RIGHT));
+    if (_i == 0)
+        bs_endpoint_free(g_steal_pointer(&pair->a.endpoint));
+    else
+        ck_assert(bs_transfer_leave(g_steal_pointer(&pair->a.transfer)));
+    set_disk(FALSE, 0);
+    ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
+    ck_assert_int_eq(awaited_terminate(), BS_JINGLE_GONE);
+    ck_assert_uint_eq(pair->a.ended, _i == 0);
+    ck_assert(!g_file_test(path, G_FILE_TEST_EXISTS));
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    item = g_ptr_array_index(bs_memory_items(memory), 0);
+    ck_assert(!item->in_use);
+    checkpoints = bs_memory_checkpoints(memory, item);
+    bs_prefix_new(item->part, checkpoints, 1u << BS_HASH_SHA256, prefix_known, &length);
+    ck_assert(bs_test_run_until((gboolean *)&length, HANG_SECONDS));
+    ck_assert_uint_eq(length, 10);
+    bs_memory_free(memory);
+}
+END_TEST
+
 static const struct {
     int fault;
     BsJingleReason told;
@@ -323,6 +364,7 @@ main(void)
     tcase_add_test(tcase, no_hash_comes);
     tcase_add_test(tcase, a_late_hash_differs);
     tcase_add_test(tcase, our_user_cancels);
+    tcase_add_loop_test(tcase, we_go_offline, 0, 2);
     tcase_add_loop_test(tcase, the_disk_fails, 0, (int)G_N_ELEMENTS(faults));
     tcase_add_loop_test(tcase, the_sender_takes_an_unverified_file_back, 0, 2);
     suite_add_tcase(suite, tcase);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <dlfcn.h>
 #include <glib/gstdio.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +14,33 @@
 #define MIB (1024 * 1024)
 #define SHA256 (1u << BS_HASH_SHA256)
 #define LENGTH (20 * MIB)
+
+/* The disk: this definition stands before libc's. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static gboolean disk_stalls;
+
+ssize_t
+pread(int fd, void *buffer, size_t count, off_t offset)
+{
+    ssize_t (*real)(int, void *, size_t, off_t) =
+        (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+
+    pthread_mutex_lock(&gate);
+    while (disk_stalls)
+        pthread_cond_wait(&gate_moved, &gate);
+    pthread_mutex_unlock(&gate);
+    return real(fd, buffer, count, offset);
+}
+
+static void
+set_disk(gboolean stalls)
+{
+    pthread_mutex_lock(&gate);
+    disk_stalls = stalls;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate);
+}
 
 static char *folder;
 static char *part;
@@ -130,6 +159,23 @@ START_TEST(one_that_is_killed_loses_what_came_after_the_last_checkpoint)
     take_notes(0, 11 * MIB, FALSE);
     look();
     check_goes_on(8 * MIB);
+}
+END_TEST
+
+START_TEST(a_disk_that_gives_nothing_is_not_waited_for)
+{
+    BsPrefix *prefix;
+
+    take_notes(0, 5 * MIB, TRUE);
+    set_disk(TRUE);
+    bs_test_hurry(2000);
+    prefix = bs_prefix_new(part, path, SHA256, known, folder);
+    ck_assert_ptr_nonnull(prefix);
+    ck_assert(bs_test_run_until(&told, HANG_SECONDS));
+    bs_test_hurry(1);
+    set_disk(FALSE);
+    ck_assert_uint_eq(length, 0);
+    ck_assert_ptr_null(digest);
 }
 END_TEST
 
@@ -252,6 +298,7 @@ main(void)
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_test(all, a_worker_that_is_stopped_loses_nothing);
     tcase_add_test(all, one_that_is_killed_loses_what_came_after_the_last_checkpoint);
+    tcase_add_test(all, a_disk_that_gives_nothing_is_not_waited_for);
     tcase_add_test(all, several_runs_add_up);
     tcase_add_test(all, nothing_is_known_of_a_file_without_checkpoints);
     tcase_add_loop_test(all, a_damaged_file_is_used_up_to_the_damage, 0, 4);

@@ -253,6 +253,8 @@ START_TEST(a_contact_is_known_by_any_resource)
     ck_assert_ptr_null(match(TRUE, ALICE, TRUE, file_of("f")));
     ck_assert_ptr_null(match(FALSE, ALICE, FALSE, file_of("f")));
     ck_assert_ptr_null(bs_memory_match(memory, TRUE, "carol@two.test", ALICE, FALSE, item->file));
+    /* Its user may have given the account another resource since. */
+    ck_assert_ptr_eq(bs_memory_match(memory, TRUE, ACCOUNT "/Pidgin", ALICE, FALSE, item->file), item);
     item->in_use = TRUE;
     ck_assert_ptr_null(match(TRUE, ALICE, FALSE, file_of("f")));
 }
@@ -299,6 +301,25 @@ START_TEST(another_file_is_another_file)
 }
 END_TEST
 
+/* Only what its user was asked about. */
+START_TEST(what_has_changed_meanwhile_is_not_replaced)
+{
+    BsRemembered *item = add(TRUE, ALICE, file_of("f"));
+
+    g_free(item->path);
+    item->path = g_strdup(part);
+    ck_assert(!bs_remembered_may_replace(item));
+    ck_assert(g_file_set_contents(part, "x", 1, NULL));
+    item->time = g_get_real_time() / G_USEC_PER_SEC + 10;
+    ck_assert(bs_remembered_may_replace(item));
+    item->time -= 20;
+    ck_assert(!bs_remembered_may_replace(item));
+    item->time += 20;
+    item->replace = FALSE;
+    ck_assert(!bs_remembered_may_replace(item));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -320,6 +341,7 @@ main(void)
     tcase_add_test(all, a_contact_is_known_by_any_resource);
     tcase_add_test(all, an_occupant_only_by_the_same_name);
     tcase_add_test(all, another_file_is_another_file);
+    tcase_add_test(all, what_has_changed_meanwhile_is_not_replaced);
     srunner_set_fork_status(runner, CK_NOFORK);
     bs_test_purple_start();
     srunner_run_all(runner, CK_ENV);
