@@ -215,14 +215,17 @@ server_readable(gpointer data, int fd, PurpleInputCondition condition)
     client->watch = purple_input_add(client->fd, PURPLE_INPUT_READ, client_readable, client);
 }
 
+/* At `*port`; if that is 0, at any, which it then is. */
 static int
-listen_somewhere(guint16 *port)
+listen_at(guint16 *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(*port)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, length), 0);
     ck_assert_int_eq(listen(fd, 50), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);
@@ -234,9 +237,9 @@ listen_somewhere(guint16 *port)
 static guint16
 closed_port(void)
 {
-    guint16 port;
+    guint16 port = 0;
 
-    close(listen_somewhere(&port));
+    close(listen_at(&port));
     return port;
 }
 
@@ -249,7 +252,7 @@ server_new(Behaviour behaviour, char mark)
     server->mark = mark;
     server->clients = g_ptr_array_new_with_free_func((GDestroyNotify)client_free);
     server->asked = g_ptr_array_new_with_free_func(g_free);
-    server->fd = listen_somewhere(&server->port);
+    server->fd = listen_at(&server->port);
     server->watch = purple_input_add(server->fd, PURPLE_INPUT_READ, server_readable, server);
     return server;
 }
@@ -448,8 +451,7 @@ static void
 stop_listening(Server *server)
 {
     purple_input_remove(server->watch);
-    server->watch = 0;
-    ck_assert_int_eq(shutdown(server->fd, SHUT_RD), 0);
+    close(server->fd);
 }
 
 static gboolean
@@ -457,7 +459,7 @@ listen_again(gpointer data)
 {
     Server *server = data;
 
-    ck_assert_int_eq(listen(server->fd, 50), 0);
+    server->fd = listen_at(&server->port);
     server->watch = purple_input_add(server->fd, PURPLE_INPUT_READ, server_readable, server);
     return FALSE;
 }
