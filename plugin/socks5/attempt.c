@@ -118,6 +118,14 @@ negotiated(BsNegotiation *negotiation, BsHandshakeState state, int fd, const cha
     }
 }
 
+/* libpurple tells in words only. Through the user's own proxy they are that one's. */
+static gboolean
+is_refusal_of_host(const BsAttempt *attempt, const char *reason)
+{
+    return purple_proxy_info_get_type(purple_proxy_get_setup(attempt->account)) == PURPLE_PROXY_NONE &&
+           strstr(reason, g_strerror(ECONNREFUSED)) != NULL;
+}
+
 static void
 dialled(gpointer data, int fd, const char *error)
 {
@@ -128,7 +136,7 @@ dialled(gpointer data, int fd, const char *error)
     if (fd < 0) {
         g_autofree char *reason = g_strdup(error != NULL ? error : "no connection");
 
-        attempt->was_refused = strstr(reason, g_strerror(ECONNREFUSED)) != NULL;
+        attempt->was_refused = is_refusal_of_host(attempt, reason);
         fail(attempt, g_strstrip(reason));
         return;
     }
