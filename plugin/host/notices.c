@@ -218,6 +218,8 @@ format_of_notice(BsNotice notice)
         return _(
             "The transfer of “%1$s” with %2$s waits its turn, as earlier ones are still under way; how many "
             "go at once can be set in the preferences of the plugin for file transfers.");
+    case BS_NOTICE_HELD:
+        return _("“%1$s” comes when you have accepted or declined the other files that %2$s offers with it.");
     case BS_NOTICE_COUNT:
         break;
     }

@@ -25,6 +25,7 @@ typedef enum {
     BS_NOTICE_SILENT,      /* the peer has not answered an offer yet */
     BS_NOTICE_NOT_SHOWN,   /* ... and its program (`detail`) is known not to show offers */
     BS_NOTICE_QUEUED,      /* nothing ended it: others are under way, and it waits */
+    BS_NOTICE_HELD,        /* likewise: others of the same offer are undecided */
     BS_NOTICE_COUNT,
 } BsNotice;
 

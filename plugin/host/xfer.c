@@ -185,7 +185,14 @@ static void
 transfer_queued(BsTransfer *transfer, gpointer data)
 {
     (void)transfer;
-    bs_xfer_tell_of_waiting(data);
+    bs_xfer_tell_of_waiting(data, BS_NOTICE_QUEUED);
+}
+
+static void
+transfer_held(BsTransfer *transfer, gpointer data)
+{
+    (void)transfer;
+    bs_xfer_tell_of_waiting(data, BS_NOTICE_HELD);
 }
 
 static void
@@ -287,6 +294,7 @@ transfer_ended(BsTransfer *transfer, const BsEnd *end, gpointer data)
 const BsTransferEvents bs_xfer_transfer_events = {
     .accepted = transfer_accepted,
     .queued = transfer_queued,
+    .held = transfer_held,
     .started = transfer_started,
     .progress = transfer_progress,
     .ended = transfer_ended,

@@ -97,8 +97,8 @@ void bs_xfer_wait_for_turn(BsXfer *self, void (*its_turn)(BsXfer *self));
 /* Neither has the file been offered, nor the peer's offer been answered, as there is no place for it. */
 gboolean bs_xfer_waits(const BsXfer *self);
 
-/* Tells the user that it waits, if it is the only one of its contact. */
-void bs_xfer_tell_of_waiting(BsXfer *self);
+/* Tells the user that it waits, and for what, if it is the only one of its contact. */
+void bs_xfer_tell_of_waiting(BsXfer *self, BsNotice notice);
 
 /* The contact is gone: cancels all others that have not been offered to the same one. */
 void bs_xfer_drop_companions(BsXfer *self);

@@ -46,10 +46,10 @@ find_companion(const BsXfer *self, gboolean (*is_like_that)(const BsXfer *self))
 
 /* Once for many, in the conversation with the contact. */
 void
-bs_xfer_tell_of_waiting(BsXfer *self)
+bs_xfer_tell_of_waiting(BsXfer *self, BsNotice notice)
 {
     const char *alias = bs_xfer_alias(purple_xfer_get_account(self->xfer), self->xfer->who);
-    g_autofree char *sentence = bs_notice_of(BS_NOTICE_QUEUED, alias, bs_xfer_file_name(self), NULL);
+    g_autofree char *sentence = bs_notice_of(notice, alias, bs_xfer_file_name(self), NULL);
 
     if (find_companion(self, bs_xfer_waits) != NULL)
         return;
@@ -80,7 +80,7 @@ bs_xfer_wait_for_turn(BsXfer *self, void (*its_turn)(BsXfer *self))
     }
     bs_log(NULL, "\"%s\" for %s waits: number %u in the queue", bs_xfer_file_name(self), self->xfer->who,
            bs_place_number(self->place));
-    bs_xfer_tell_of_waiting(self);
+    bs_xfer_tell_of_waiting(self, BS_NOTICE_QUEUED);
 }
 
 void

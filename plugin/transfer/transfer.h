@@ -42,6 +42,9 @@ typedef struct {
     /* We accepted, and it waits for its place in the queue: the peer hears of it later. Comes inside
      * bs_transfer_accept(). May be NULL. Must not end the transfer. */
     void (*queued)(BsTransfer *transfer, gpointer data);
+    /* The same, but it waits until the other files that were offered in its session are accepted or declined
+     * here. */
+    void (*held)(BsTransfer *transfer, gpointer data);
     /* A connection is there and the first byte is about to move. */
     void (*started)(BsTransfer *transfer, const BsRoute *route, gpointer data);
     /* `moved` bytes of this file are through; some ten times a second at most. */
@@ -135,7 +138,7 @@ const char *bs_transfer_peer(const BsTransfer *transfer);
 const BsFileOffer *bs_transfer_file(const BsTransfer *transfer);
 gboolean bs_transfer_is_incoming(const BsTransfer *transfer);
 
-/* TRUE from `queued` until it has its place; and inside `ended` of one that never had. */
+/* TRUE from `queued` or `held` until it has its place; and inside `ended` of one that never had. */
 gboolean bs_transfer_is_queued(const BsTransfer *transfer);
 
 #endif

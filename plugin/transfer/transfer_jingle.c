@@ -28,8 +28,8 @@ wait_for_others(BsTransfer *transfer)
 {
     bs_log(transfer->id, "the peer is told when the other files of its offer are decided");
     transfer->state = TRANSFER_QUEUED;
-    if (transfer->events->queued != NULL)
-        transfer->events->queued(transfer, transfer->data);
+    if (transfer->events->held != NULL)
+        transfer->events->held(transfer, transfer->data);
 }
 
 static void
