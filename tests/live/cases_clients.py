@@ -4,7 +4,7 @@
 import base64
 
 from case import KIB, test
-from raw_files import JINGLE, content, jingle, terminate, transport_info
+from raw_files import JINGLE, content, file_element, jingle, terminate, transport_info
 from raw_peer import RawPeer
 
 OLD_FILES = "urn:xmpp:jingle:apps:file-transfer:4"
@@ -135,3 +135,84 @@ def a_contact_that_leaves_the_session_when_nothing_connects(case):
         receiver.carol.request(terminate(again.get("sid"), "success"), receiver.alice.jid)
         case.completed(receiver.alice, sent)
         case.ended(receiver.alice, sent)
+
+
+class Several:
+    """Carol offers Bob several files in one session, each in-band; the content's name is the file's."""
+
+    SID = "several"
+
+    def __init__(self, case, names):
+        self.case = case
+        self.bob = case.online("bob")
+        self.carol = RawPeer(case.server, "carol")
+        self.carol.presence()
+        self.bob.client.wait("buddy-online", who="carol@lab.test")
+        self.bob.client.always("hold")
+        self.since = self.bob.client.now()
+        self.sources = {name: case.file(name, 3 * KIB) for name in names}
+        self.got = {}
+        offered = self.request(jingle("session-initiate", self.SID, "".join(map(self._content, names))))
+        assert offered.get("type") == "result"
+        self.dialogs = {name: self.bob.client.wait("dialog", self.since, kind="action",
+                                                   where=lambda e, name=name: " %s " % name in e["primary"])
+                        for name in names}
+        for name, dialog in self.dialogs.items():
+            self.got[name] = self.bob.client.wait("xfer", self.since, stage="file-recv-request", name=name)["id"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.carol.close()
+
+    @staticmethod
+    def _content(name):
+        return content("<description xmlns='%s'>%s</description><transport xmlns='%s' sid='%s' block-size='4096'/>" % (
+            NEW_FILES, file_element(name, 3 * KIB, ""), IN_BAND, name), name)
+
+    def request(self, payload):
+        return self.carol.request(payload, self.bob.jid)
+
+    def accept(self, name):
+        since = self.bob.client.now()
+        self.bob.client.tell("answer", self.dialogs[name]["id"], "accept")
+        save = self.bob.client.wait("dialog", since, kind="save", file=name)
+        self.bob.client.tell("answer", save["id"], "accept")
+
+    def decline(self, name):
+        self.bob.client.tell("answer", self.dialogs[name]["id"], "decline")
+
+    def send(self, name):
+        with open(self.sources[name], "rb") as f:
+            data = base64.b64encode(f.read()).decode()
+        for payload in ("<open xmlns='%s' sid='%s' block-size='4096'/>" % (IBB, name),
+                        "<data xmlns='%s' sid='%s' seq='0'>%s</data>" % (IBB, name, data),
+                        "<close xmlns='%s' sid='%s'/>" % (IBB, name)):
+            self.request(payload)
+        self.case.completed(self.bob, self.got[name])
+        self.case.arrived(self.bob, self.sources[name])
+
+    def names_in(self, action):
+        return {element.get("name") for element in self.carol.jingle(action, self.SID)
+                if element.tag == "{%s}content" % JINGLE}
+
+
+@test()
+def several_files_in_one_session(case):
+    """As Psi offers them. One is declined, two are accepted, and one of these is withdrawn."""
+    with Several(case, ("one", "two", "three")) as several:
+        several.accept("one")
+        told = several.bob.client.wait("debug", several.since, where=lambda e: "told the user" in e["text"])["text"]
+        assert "the other files that" in told, told
+        several.decline("two")
+        assert several.names_in("content-remove") == {"two"}
+        several.accept("three")
+        assert several.names_in("session-accept") == {"one", "three"}
+        several.request(jingle("content-remove", several.SID, content("", "one", senders=None) +
+                               "<reason><cancel/></reason>"))
+        case.cancelled(several.bob, several.got["one"])
+        several.send("three")
+        several.carol.jingle("session-terminate", several.SID)
+        for got in several.got.values():
+            case.ended(several.bob, got)
