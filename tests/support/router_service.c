@@ -75,6 +75,17 @@ answer_mapping(RouterService *service, const guint8 *request, guint8 answer[16])
     return 16;
 }
 
+/* Whoever asks again because no answer has come does so from the same socket. */
+static void
+count_client(RouterService *service, guint16 port)
+{
+    for (guint i = 0; i < service->nat_pmp_clients; i++)
+        if (service->nat_pmp_client_ports[i] == port)
+            return;
+    if (service->nat_pmp_clients < G_N_ELEMENTS(service->nat_pmp_client_ports))
+        service->nat_pmp_client_ports[service->nat_pmp_clients++] = port;
+}
+
 static void
 nat_pmp_asked(gpointer data, int fd, PurpleInputCondition condition)
 {
@@ -92,6 +103,8 @@ nat_pmp_asked(gpointer data, int fd, PurpleInputCondition condition)
     if (service->nat_pmp == ROUTER_IS_SILENT)
         return;
     answer[1] = (guint8)(request[1] + 128);
+    if (got >= 12)
+        count_client(service, ntohs(from.sin_port));
     size = got >= 12 ? answer_mapping(service, request, answer) : answer_address(service, answer);
     if (service->nat_pmp == ROUTER_TALKS_NONSENSE) {
         memset(answer, 0x55, sizeof answer);

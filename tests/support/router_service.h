@@ -24,6 +24,8 @@ typedef struct {
     guint16 nat_pmp_shift;                                   /* added to the port that is mapped */
     gboolean stutters;                                       /* answers everything twice */
     guint nat_pmp_requests, nat_pmp_mapped, nat_pmp_removed; /* a request may come twice */
+    guint16 nat_pmp_client_ports[8];                         /* of the sockets that asked for mappings */
+    guint nat_pmp_clients;                                   /* ... how many they are */
     gboolean nat_pmp_closed;                                 /* the latest request has removed a mapping */
 
     /* UPnP. */
