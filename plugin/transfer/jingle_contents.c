@@ -116,8 +116,8 @@ is_live(const BsJingleContents *contents, const BsJingleSession *session)
 static void
 accept_all(BsJingleContents *contents, GPtrArray *sessions)
 {
-    bs_jingle_session_send_accept(sessions);
     g_rc_box_acquire(contents);
+    bs_jingle_session_send_accept(sessions);
     for (guint i = 0; i < sessions->len; i++) {
         BsJingleSession *session = g_ptr_array_index(sessions, i);
 
