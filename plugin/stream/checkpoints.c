@@ -5,6 +5,7 @@
 #include <eventloop.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,8 @@ bs_checkpoints_open(const char *path, guint64 size)
 
     if (fd < 0)
         return NULL;
+    /* Nobody reads it before it is closed. */
+    (void)flock(fd, LOCK_EX | LOCK_NB);
     checkpoints = g_new0(BsCheckpoints, 1);
     checkpoints->fd = fd;
     checkpoints->apart = distance_for(size);
@@ -138,6 +141,8 @@ read_text(const char *path)
 
     if (fd < 0)
         return NULL;
+    /* A worker that was told to stop may not have written how far it came. */
+    (void)flock(fd, LOCK_SH);
     while (length < FILE_BYTES_MAX &&
            ((count = read(fd, text + length, FILE_BYTES_MAX - length)) > 0 || (count < 0 && errno == EINTR)))
         length += (gsize)MAX(count, 0);

@@ -179,6 +179,23 @@ START_TEST(a_disk_that_gives_nothing_is_not_waited_for)
 }
 END_TEST
 
+/* It was told to stop, and has not come to it yet. */
+START_TEST(a_worker_that_still_writes_is_waited_for)
+{
+    BsCheckpoints *checkpoints = bs_checkpoints_open(path, LENGTH);
+    g_autoptr(BsDigest) running = bs_digest_new(SHA256);
+
+    bs_prefix_new(part, path, SHA256, known, folder);
+    bs_test_run_for(50);
+    ck_assert(!told);
+    bs_digest_update(running, bytes, 1000);
+    bs_checkpoints_add(checkpoints, 1000, running, TRUE);
+    bs_checkpoints_close(checkpoints);
+    ck_assert(bs_test_run_until(&told, HANG_SECONDS));
+    ck_assert_uint_eq(length, 1000);
+}
+END_TEST
+
 START_TEST(several_runs_add_up)
 {
     take_notes(0, 5 * MIB, TRUE);
@@ -299,6 +316,7 @@ main(void)
     tcase_add_test(all, a_worker_that_is_stopped_loses_nothing);
     tcase_add_test(all, one_that_is_killed_loses_what_came_after_the_last_checkpoint);
     tcase_add_test(all, a_disk_that_gives_nothing_is_not_waited_for);
+    tcase_add_test(all, a_worker_that_still_writes_is_waited_for);
     tcase_add_test(all, several_runs_add_up);
     tcase_add_test(all, nothing_is_known_of_a_file_without_checkpoints);
     tcase_add_loop_test(all, a_damaged_file_is_used_up_to_the_damage, 0, 4);
