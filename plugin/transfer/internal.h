@@ -17,7 +17,7 @@
 typedef enum {
     TRANSFER_OFFERED,    /* out: waiting for the peer's user */
     TRANSFER_RINGING,    /* in: waiting for our user */
-    TRANSFER_QUEUED,     /* in: our user accepted; waiting for a place in the queue */
+    TRANSFER_QUEUED,     /* in: our user accepted; waiting for a place in the queue, or to be remembered */
     TRANSFER_CONNECTING, /* accepted: the transport makes a connection */
     TRANSFER_REPLACING,  /* the transport failed, and we have proposed another one */
     TRANSFER_MOVING,     /* bytes move */
@@ -105,6 +105,7 @@ struct _BsTransfer {
     char *path;                   /* out: of the file; in: where it is to stand; NULL: nobody said */
     gboolean replace;             /* in: what has come to stand there may be replaced */
     char *remembered;             /* what is kept of it in the memory; NULL: nothing */
+    BsMemoryWait *remembering;    /* in: until the disk has that, nobody hears that it is accepted */
     BsDigest *before;             /* in: of the bytes before the part that is sent; NULL: there are none */
     BsJingleSession *old_session; /* in: that in which a connection broke, until the rest is granted */
     guint64 got;                  /* in: how far the file is right ... */
@@ -241,8 +242,9 @@ void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 
 /* transfer_rest.c: what is done when a part of the file has arrived. */
 
-/* The peer's user, or ours, has accepted: from now on the transfer is remembered, if it could go on later. */
-void bs_transfer_remember(BsTransfer *transfer);
+/* In: our user has accepted: from now on the transfer is remembered, if it could go on later. TRUE if `saved`
+ * will be called with the transfer when that is on the disk. */
+gboolean bs_transfer_remember(BsTransfer *transfer, BsMemorySaved saved);
 
 /* The end: is it one after which the transfer can go on later? If so what is there is kept, else forgotten.
  * TRUE if it will go on by itself. */

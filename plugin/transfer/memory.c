@@ -184,6 +184,12 @@ bs_memory_forget(BsMemory *memory, BsRemembered *item, gboolean with_part)
     save(memory);
 }
 
+BsMemoryWait *
+bs_memory_wait(BsMemory *memory, BsMemorySaved saved, gpointer data)
+{
+    return bs_memory_file_wait(memory->file, saved, data);
+}
+
 const GPtrArray *
 bs_memory_items(const BsMemory *memory)
 {

@@ -8,7 +8,7 @@
 
 typedef struct {
     char *id;          /* of the file system's letters */
-    gboolean incoming; /* an unfinished file; else an offer that was accepted and has not arrived */
+    gboolean incoming; /* an unfinished file; else one that was offered and has not arrived */
     char *account;     /* its user name, whose resource does not count */
     char *peer;        /* the full JID */
     gboolean occupant; /* of a room: exactly this JID is meant, and not the same contact's others */
@@ -42,6 +42,16 @@ void bs_memory_rewrite(BsMemory *memory);
 
 /* Forgets it; `with_part`: the unfinished file is deleted. */
 void bs_memory_forget(BsMemory *memory, BsRemembered *item, gboolean with_part);
+
+/* Calls `saved` once, from the event loop, when the disk has taken, or refused, what is remembered now. NULL,
+ * without a call, if it has already. The wait is the caller's, also after the call, and may outlive `memory`.
+ */
+typedef struct _BsMemoryWait BsMemoryWait;
+typedef void (*BsMemorySaved)(gpointer data);
+BsMemoryWait *bs_memory_wait(BsMemory *memory, BsMemorySaved saved, gpointer data);
+
+/* May be called before it is over. NULL is allowed. */
+void bs_memory_wait_free(BsMemoryWait *wait);
 
 /* All: BsRemembered, owned by `memory`. */
 const GPtrArray *bs_memory_items(const BsMemory *memory);

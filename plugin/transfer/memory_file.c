@@ -11,8 +11,6 @@
 #include "worker.h"
 
 #define FILE_NAME "transfers.ini"
-/* What happens at once is written once. */
-#define SAVE_DELAY_MS 20
 #define FILE_BYTES_MAX (4 * 1024 * 1024)
 
 /* The file on the disk, which the workers that write it share. */
@@ -25,8 +23,17 @@ typedef struct {
 struct _BsMemoryFile {
     Disk *disk; /* counted by g_atomic_rc_box */
     guint latest;
-    guint timer;
-    const GPtrArray *items; /* what is to be written when the timer comes */
+    guint timer;            /* what happens at once is written once ... */
+    BsWorker *worker;       /* ... and what happens while this one writes, once after it */
+    const GPtrArray *items; /* what is to be written next; NULL: nothing */
+    GQueue *waits;          /* BsMemoryWait, their owners' */
+};
+
+struct _BsMemoryWait {
+    BsMemoryFile *file; /* NULL: there is none any more */
+    guint number;       /* of the version that has to be on the disk */
+    BsMemorySaved saved;
+    gpointer data;
 };
 
 /* A version of the file. Older ones that come later are not written any more. */
@@ -169,6 +176,7 @@ bs_memory_file_new(const char *folder)
     file->disk = g_atomic_rc_box_new0(Disk);
     file->disk->path = g_build_filename(folder, FILE_NAME, NULL);
     pthread_mutex_init(&file->disk->writing, NULL);
+    file->waits = g_queue_new();
     return file;
 }
 
@@ -233,19 +241,58 @@ write_version(BsWorker *worker, gpointer data)
     pthread_mutex_unlock(&disk->writing);
 }
 
+/* Those who wait for a version up to `number`, of which one may free another. */
+static void
+tell_waits(BsMemoryFile *file, guint number)
+{
+    BsMemoryWait *wait;
+
+    while ((wait = g_queue_peek_head(file->waits)) != NULL && wait->number <= number) {
+        wait->file = NULL;
+        g_queue_pop_head(file->waits);
+        wait->saved(wait->data);
+    }
+}
+
+static void write_next(BsMemoryFile *file);
+
+static void
+has_written(BsWorker *worker, gboolean ended, gpointer data)
+{
+    BsMemoryFile *file = data;
+    guint number = file->latest;
+
+    if (!ended)
+        return;
+    bs_worker_release(worker);
+    file->worker = NULL;
+    if (file->items != NULL && file->timer == 0)
+        write_next(file);
+    tell_waits(file, number);
+}
+
+static void
+write_next(BsMemoryFile *file)
+{
+    Version *version = new_version(file, file->items);
+
+    file->items = NULL;
+    file->worker = bs_worker_new("bytestreams save", write_version, version, free_version, has_written, file);
+    if (file->worker != NULL)
+        return;
+    write_version(NULL, version);
+    free_version(version);
+    tell_waits(file, file->latest);
+}
+
 static gboolean
 save_now(gpointer data)
 {
     BsMemoryFile *file = data;
-    Version *version = new_version(file, file->items);
-    BsWorker *worker = bs_worker_new("bytestreams save", write_version, version, free_version, NULL, NULL);
 
     file->timer = 0;
-    if (worker == NULL) {
-        write_version(NULL, version);
-        free_version(version);
-    }
-    bs_worker_release(worker);
+    if (file->worker == NULL)
+        write_next(file);
     return FALSE;
 }
 
@@ -253,32 +300,55 @@ void
 bs_memory_file_save(BsMemoryFile *file, const GPtrArray *items)
 {
     file->items = items;
-    if (file->timer == 0)
-        file->timer = purple_timeout_add(SAVE_DELAY_MS, save_now, file);
+    if (file->timer == 0 && file->worker == NULL)
+        file->timer = purple_timeout_add(0, save_now, file);
 }
 
-/* Whether the disk has what was last to be saved: a worker may not have come to it yet. */
-static gboolean
-is_saved(const BsMemoryFile *file)
+BsMemoryWait *
+bs_memory_file_wait(BsMemoryFile *file, BsMemorySaved saved, gpointer data)
 {
-    gboolean saved;
+    BsMemoryWait *wait;
 
-    pthread_mutex_lock(&file->disk->writing);
-    saved = file->timer == 0 && file->disk->written == file->latest;
-    pthread_mutex_unlock(&file->disk->writing);
-    return saved;
+    if (file->items == NULL && file->worker == NULL)
+        return NULL;
+    wait = g_new0(BsMemoryWait, 1);
+    wait->file = file;
+    wait->number = file->latest + (file->items != NULL ? 1 : 0);
+    wait->saved = saved;
+    wait->data = data;
+    g_queue_push_tail(file->waits, wait);
+    return wait;
 }
 
 void
+bs_memory_wait_free(BsMemoryWait *wait)
+{
+    if (wait != NULL && wait->file != NULL)
+        g_queue_remove(wait->file->waits, wait);
+    g_free(wait);
+}
+
+static void
+forget_waits(BsMemoryFile *file)
+{
+    for (GList *link = file->waits->head; link != NULL; link = link->next)
+        ((BsMemoryWait *)link->data)->file = NULL;
+    g_queue_free(file->waits);
+}
+
+/* A worker that has not come to an end may still have to begin. */
+void
 bs_memory_file_free(BsMemoryFile *file, const GPtrArray *items)
 {
-    if (!is_saved(file)) {
+    if (file->items != NULL || file->worker != NULL) {
         Version *version = new_version(file, items);
 
         write_version(NULL, version);
         free_version(version);
     }
+    bs_worker_release(file->worker);
     bs_timer_clear(&file->timer);
+    forget_waits(file);
     g_atomic_rc_box_release_full(file->disk, free_disk);
     g_free(file);
 }

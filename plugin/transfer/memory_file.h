@@ -16,8 +16,11 @@ void bs_memory_file_free(BsMemoryFile *file, const GPtrArray *items);
 /* Adds what the file holds to `items`. What is malformed counts as not being there. */
 void bs_memory_file_load(BsMemoryFile *file, GPtrArray *items);
 
-/* Writes them as they are now, soon. */
+/* Writes them soon, as they are then: they are still the caller's. */
 void bs_memory_file_save(BsMemoryFile *file, const GPtrArray *items);
+
+/* See bs_memory_wait(). */
+BsMemoryWait *bs_memory_file_wait(BsMemoryFile *file, BsMemorySaved saved, gpointer data);
 
 void bs_remembered_free(BsRemembered *item);
 

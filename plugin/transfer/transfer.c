@@ -15,6 +15,8 @@
 /* What was accepted here waits for its place at most until the offer is so old: peers that are like us give
  * up soon after. */
 #define QUEUED_DEADLINE_MS (OFFER_DEADLINE_MS - 10 * 60 * 1000)
+/* How long a disk may take to remember that a file was accepted. */
+#define REMEMBERED_DEADLINE_MS 2000
 /* A peer that goes offline may be back at once (XEP-0166, 6.9). */
 #define UNAVAILABLE_WAIT_MS 8000
 
@@ -178,13 +180,37 @@ bs_transfer_run(BsTransfer *transfer)
         bs_place_run(transfer->place);
 }
 
-/* From now on the peer remembers the file as one that was accepted, and so do we. */
 static void
-tell_peer(BsTransfer *transfer)
+tell_peer(gpointer data)
 {
+    BsTransfer *transfer = data;
+
     bs_transfer_set_timer(transfer, 0, NULL);
-    bs_transfer_remember(transfer);
+    g_clear_pointer(&transfer->remembering, bs_memory_wait_free);
     transfer->protocol->accept(transfer);
+}
+
+static gboolean
+disk_is_slow(gpointer data)
+{
+    BsTransfer *transfer = data;
+
+    transfer->timer = 0;
+    bs_log(transfer->id, "begins before the disk has taken what is remembered of it");
+    tell_peer(transfer);
+    return FALSE;
+}
+
+/* From now on the peer remembers the file as one that was accepted, and so do we, whatever happens. */
+static void
+begin(BsTransfer *transfer)
+{
+    if (!bs_transfer_remember(transfer, tell_peer)) {
+        tell_peer(transfer);
+        return;
+    }
+    transfer->state = TRANSFER_QUEUED;
+    bs_transfer_set_timer(transfer, REMEMBERED_DEADLINE_MS, disk_is_slow);
 }
 
 static void
@@ -193,7 +219,7 @@ its_turn(gpointer data)
     BsTransfer *transfer = data;
 
     bs_log(transfer->id, "its turn has come");
-    tell_peer(transfer);
+    begin(transfer);
 }
 
 static gboolean
@@ -204,7 +230,7 @@ waited_long_enough(gpointer data)
     transfer->timer = 0;
     bs_log(transfer->id, "before the peer gives up, it begins without a place");
     bs_place_run(transfer->place);
-    tell_peer(transfer);
+    begin(transfer);
     return FALSE;
 }
 
@@ -235,7 +261,7 @@ bs_transfer_take_turn(BsTransfer *transfer)
     if (transfer->place != NULL && bs_place_waits(transfer->place))
         wait_for_place(transfer);
     else
-        tell_peer(transfer);
+        begin(transfer);
 }
 
 void

@@ -26,14 +26,6 @@ can_have_parts(const BsFileOffer *offer)
            bs_transfer_hashes_for_rest(offer) != 0;
 }
 
-void
-bs_transfer_set_path(BsTransfer *transfer, const char *path, gboolean replace)
-{
-    g_free(transfer->path);
-    transfer->path = g_strdup(path);
-    transfer->replace = replace;
-}
-
 static BsRemembered *
 memory_of(const BsTransfer *transfer)
 {
@@ -42,8 +34,8 @@ memory_of(const BsTransfer *transfer)
     return memory != NULL ? bs_memory_find(memory, transfer->remembered) : NULL;
 }
 
-void
-bs_transfer_remember(BsTransfer *transfer)
+static void
+remember(BsTransfer *transfer)
 {
     BsMemory *memory = bs_endpoint_memory(transfer->endpoint);
     const char *peer = bs_transfer_peer(transfer);
@@ -68,6 +60,27 @@ bs_transfer_remember(BsTransfer *transfer)
         (transfer->incoming ? part == NULL : transfer->source->lend == NULL))
         return;
     transfer->remembered = g_strdup(bs_memory_add(memory, &item)->id);
+}
+
+void
+bs_transfer_set_path(BsTransfer *transfer, const char *path, gboolean replace)
+{
+    g_free(transfer->path);
+    transfer->path = g_strdup(path);
+    transfer->replace = replace;
+    if (!transfer->incoming)
+        remember(transfer);
+}
+
+gboolean
+bs_transfer_remember(BsTransfer *transfer, BsMemorySaved saved)
+{
+    BsMemory *memory = bs_endpoint_memory(transfer->endpoint);
+
+    remember(transfer);
+    if (transfer->remembered != NULL)
+        transfer->remembering = bs_memory_wait(memory, saved, transfer);
+    return transfer->remembering != NULL;
 }
 
 /* Ends after which nobody has changed his mind, and nothing is wrong with the file. */
@@ -151,6 +164,10 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
 
     if (item == NULL)
         return FALSE;
+    if (transfer->state == TRANSFER_OFFERED && reason != BS_END_PEER_GONE) {
+        bs_transfer_forget(transfer);
+        return FALSE;
+    }
     /* A peer that does not send the rest has not said anything about the part that is here. */
     if ((may_go_on_after(reason) || transfer->state == TRANSFER_ASKING) &&
         (!transfer->incoming || transfer->sink != NULL || transfer->finish != NULL)) {
@@ -178,6 +195,7 @@ bs_transfer_forget(BsTransfer *transfer)
 void
 bs_transfer_free_rest(BsTransfer *transfer)
 {
+    bs_memory_wait_free(transfer->remembering);
     bs_jingle_session_free(transfer->old_session);
     bs_digest_free(transfer->before);
     bs_digest_free(transfer->got_digest);
@@ -398,6 +416,7 @@ bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset, BsDi
         g_free(item->path);
         item->path = g_strdup(transfer->path);
         item->replace = transfer->replace;
+        bs_memory_rewrite(bs_endpoint_memory(transfer->endpoint));
     }
     transfer->remembered = g_strdup(remembered);
     transfer->sink = sink;
@@ -590,8 +609,8 @@ find_remembered(BsEndpoint *endpoint, const xmlnode *iq, const BsFileOffer *want
     transfer = bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, own_jid,
                                         bs_file_offer_copy(item->file), source);
     open_session(transfer, iq);
-    bs_transfer_set_path(transfer, item->path, FALSE);
     transfer->remembered = g_strdup(item->id);
+    bs_transfer_set_path(transfer, item->path, FALSE);
     item->in_use = TRUE;
     return transfer;
 }

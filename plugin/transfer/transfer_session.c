@@ -142,8 +142,6 @@ session_proceed(BsJingleSession *session, gpointer data)
         break;
     case TOOK_ACCEPT:
         bs_log(transfer->id, "the peer accepted");
-        if (!transfer->incoming)
-            bs_transfer_remember(transfer);
         if (transfer->events->accepted != NULL)
             transfer->events->accepted(transfer, transfer->data);
         if (transfer->incoming)

@@ -287,23 +287,30 @@ make_file(void)
     date = times.modtime;
 }
 
+static BsTransfer *
+offer_file(void)
+{
+    g_autoptr(BsFileOffer) offer = pair_file("f", LENGTH);
+    BsTransfer *transfer;
+
+    make_file();
+    offer->date = date;
+    transfer = bs_transfer_offer(pair->a.endpoint, BOB, offer, bs_file_source_new(path, NULL, NULL), &events,
+                                 NULL);
+    bs_transfer_set_path(transfer, path, FALSE);
+    return transfer;
+}
+
 /* Alice's offer is accepted, and `taken` bytes of it have arrived. Returns her session's id. */
 static char *
 send_until(gsize taken)
 {
-    g_autoptr(BsFileOffer) offer = pair_file("f", LENGTH);
     g_autofree guint8 *got = g_malloc(taken + 1);
     g_autofree char *answer = NULL;
-    BsSource *source;
-    BsTransfer *transfer;
     const xmlnode *initiate;
     char *sid;
 
-    make_file();
-    offer->date = date;
-    source = bs_file_source_new(path, NULL, NULL);
-    transfer = bs_transfer_offer(pair->a.endpoint, BOB, offer, source, &events, NULL);
-    bs_transfer_set_path(transfer, path, FALSE);
+    offer_file();
     initiate = script_expect(pair, "session-initiate");
     ck_assert_ptr_null(range_of(initiate));
     sid = g_strdup(bs_jingle_attrib(bs_jingle_element((xmlnode *)initiate), "sid"));
@@ -446,6 +453,48 @@ START_TEST(what_nobody_confirmed_is_still_there_to_be_asked_for)
     check("session-initiate", "r1", asked, "result");
     ck_assert_ptr_nonnull(resumed);
     check_sends_rest(LENGTH - 1);
+}
+END_TEST
+
+/* Before anybody has accepted it. */
+static gboolean
+offer_ends(int how)
+{
+    BsTransfer *transfer = offer_file();
+    const char *const reasons[] = {"<reason><gone/></reason>", "<reason><decline/></reason>",
+                                   "<reason><timeout/></reason>"};
+    const xmlnode *initiate = script_expect(pair, "session-initiate");
+
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    if (how < (int)G_N_ELEMENTS(reasons)) {
+        check("session-terminate", bs_jingle_attrib(bs_jingle_element((xmlnode *)initiate), "sid"),
+              reasons[how], "result");
+        ck_assert_uint_eq(ended, 1);
+        ck_assert(!end.goes_on);
+        ended = 0;
+    } else {
+        bs_transfer_cancel(transfer);
+    }
+    return bs_memory_items(memory)->len > 0;
+}
+
+/* The word of who has accepted may be lost with the connection to the server, or with a program that is
+ * killed. */
+START_TEST(what_was_offered_is_sent_to_who_has_accepted)
+{
+    g_autofree char *asked = NULL;
+
+    ck_assert(offer_ends(0));
+    asked = request("f", LENGTH, "");
+    check("session-initiate", "r1", asked, "result");
+    ck_assert_ptr_nonnull(resumed);
+    check_sends_rest(0);
+}
+END_TEST
+
+START_TEST(what_nobody_wanted_is_not_remembered)
+{
+    ck_assert(!offer_ends(_i));
 }
 END_TEST
 
@@ -849,6 +898,8 @@ main(void)
     tcase_add_loop_test(sender, a_request_that_is_wrong_changes_nothing, 0, 3);
     tcase_add_loop_test(sender, a_malformed_request_changes_nothing, 0, 4);
     tcase_add_test(sender, what_was_interrupted_is_sent_without_a_question);
+    tcase_add_test(sender, what_was_offered_is_sent_to_who_has_accepted);
+    tcase_add_loop_test(sender, what_nobody_wanted_is_not_remembered, 1, 4);
     tcase_add_test(sender, what_nobody_confirmed_is_still_there_to_be_asked_for);
     tcase_add_test(sender, who_has_an_occupant_s_name_later_gets_nothing);
     tcase_add_loop_test(sender, a_file_that_has_changed_is_not_sent, 0, 3);

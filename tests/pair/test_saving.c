@@ -315,6 +315,66 @@ START_TEST(we_go_offline)
 }
 END_TEST
 
+static BsMemory *
+new_memory(const char *place)
+{
+    g_autofree char *file = g_build_filename(place, "transfers.ini", NULL);
+    BsMemory *memory;
+
+    /* What is there already is replaced, which needs the disk. */
+    ck_assert_int_eq(g_mkdir(place, 0700), 0);
+    ck_assert(g_file_set_contents(file, "\n", 1, NULL));
+    memory = bs_memory_new(place);
+    bs_endpoint_set_memory(pair->a.endpoint, memory);
+    return memory;
+}
+
+typedef enum {
+    THE_DISK_TAKES_IT,
+    THE_DISK_STALLS,
+    THE_DISK_IS_FULL,
+    THE_USER_CANCELS,
+    THE_PEER_CANCELS,
+    ALL_ENDS,
+    EVENTS,
+} WhileRemembering;
+
+/* A program that is killed right after must know when it is started again what was accepted. */
+START_TEST(it_is_remembered_before_the_peer_hears_of_it)
+{
+    g_autofree char *place = g_strconcat(folder, ".memory", NULL);
+    BsMemory *memory = new_memory(place);
+    g_autofree char *answer = script_jingle(pair, "session-initiate", "s1", OFFER("<range/>" RIGHT));
+    gboolean accepts = _i <= THE_DISK_IS_FULL;
+    guint seen = pair->b.inbox->len;
+
+    ck_assert_str_eq(answer, "result");
+    set_disk(TRUE, _i == THE_DISK_IS_FULL ? ENOSPC : 0);
+    bs_transfer_set_path(pair->a.transfer, path, FALSE);
+    bs_transfer_accept(pair->a.transfer, bs_part_file_new(path, FALSE, NULL));
+    for (gint64 end = g_get_monotonic_time() + HANG_SECONDS * G_USEC_PER_SEC; !is_saving();
+         bs_test_run_for(1))
+        ck_assert_msg(g_get_monotonic_time() < end, "nothing is saved");
+    ck_assert_uint_eq(pair->b.inbox->len, seen);
+    if (_i == THE_USER_CANCELS)
+        bs_transfer_cancel(g_steal_pointer(&pair->a.transfer));
+    else if (_i == THE_PEER_CANCELS)
+        tell("session-terminate", "<reason><cancel/></reason>");
+    else if (_i == ALL_ENDS)
+        bs_endpoint_free(g_steal_pointer(&pair->a.endpoint));
+    if (_i != THE_DISK_STALLS)
+        set_disk(FALSE, _i == THE_DISK_IS_FULL ? ENOSPC : 0);
+    if (accepts)
+        ck_assert_ptr_nonnull(script_expect(pair, "session-accept"));
+    bs_test_run_for(20);
+    /* Its user has accepted: it is asked for when both are online again. */
+    ck_assert_uint_eq(bs_memory_items(memory)->len, accepts || _i == ALL_ENDS);
+    bs_endpoint_free(g_steal_pointer(&pair->a.endpoint));
+    set_disk(FALSE, 0);
+    bs_memory_free(memory);
+}
+END_TEST
+
 static const struct {
     int fault;
     BsJingleReason told;
@@ -364,6 +424,7 @@ main(void)
     tcase_add_test(tcase, no_hash_comes);
     tcase_add_test(tcase, a_late_hash_differs);
     tcase_add_test(tcase, our_user_cancels);
+    tcase_add_loop_test(tcase, it_is_remembered_before_the_peer_hears_of_it, 0, EVENTS);
     tcase_add_loop_test(tcase, we_go_offline, 0, 2);
     tcase_add_loop_test(tcase, the_disk_fails, 0, (int)G_N_ELEMENTS(faults));
     tcase_add_loop_test(tcase, the_sender_takes_an_unverified_file_back, 0, 2);

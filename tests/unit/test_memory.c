@@ -8,8 +8,6 @@
 #include "worker.h"
 
 #define HANG_SECONDS 60
-/* About when a worker is given what is to be saved. */
-#define SAVED_AFTER_MS 21
 #define DAY ((gint64)24 * 60 * 60)
 #define ACCOUNT "bob@two.test"
 #define ALICE "alice@one.test/home"
@@ -152,10 +150,71 @@ START_TEST(what_is_being_written_at_the_end_counts)
         g_autofree char *name = g_strdup_printf("f%u", i);
 
         add(FALSE, ALICE, file_of(name));
-        bs_test_run_for(SAVED_AFTER_MS);
+        bs_test_run_for(1);
         again();
         ck_assert_uint_eq(count(), i + 1);
     }
+}
+END_TEST
+
+static void
+note(gpointer data)
+{
+    (*(guint *)data)++;
+}
+
+/* What is on the disk when the word comes, without the end of the program having written anything. */
+static gboolean
+disk_has(const char *name)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *line = g_strdup_printf("name=%s\n", name);
+
+    return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, line) != NULL;
+}
+
+START_TEST(the_word_comes_when_the_disk_has_it)
+{
+    guint notes[3] = {0};
+    BsMemoryWait *waits[3];
+
+    ck_assert_ptr_null(bs_memory_wait(memory, note, &notes[0]));
+    add(FALSE, ALICE, file_of("one"));
+    waits[0] = bs_memory_wait(memory, note, &notes[0]);
+    waits[1] = bs_memory_wait(memory, note, &notes[1]);
+    bs_memory_wait_free(waits[1]);
+    ck_assert_ptr_nonnull(waits[0]);
+    while (notes[0] == 0) {
+        /* Many that come one after the other do not hold up the first. */
+        add(FALSE, ALICE, file_of("other"));
+        bs_test_run_for(1);
+    }
+    ck_assert(disk_has("one"));
+    bs_memory_wait_free(waits[0]);
+    add(FALSE, ALICE, file_of("last"));
+    waits[2] = bs_memory_wait(memory, note, &notes[2]);
+    while (notes[2] == 0)
+        bs_test_run_for(1);
+    ck_assert(disk_has("last"));
+    bs_memory_wait_free(waits[2]);
+    ck_assert_ptr_null(bs_memory_wait(memory, note, &notes[0]));
+    ck_assert_uint_eq(notes[0] + notes[1] + notes[2], 2);
+}
+END_TEST
+
+START_TEST(a_wait_outlives_the_memory)
+{
+    guint notes = 0;
+    BsMemoryWait *wait;
+
+    add(FALSE, ALICE, file_of("f"));
+    wait = bs_memory_wait(memory, note, &notes);
+    if (_i == 1)
+        bs_test_run_for(1);
+    again();
+    bs_test_run_for(20);
+    ck_assert_uint_le(notes, (guint)_i);
+    bs_memory_wait_free(wait);
 }
 END_TEST
 
@@ -335,6 +394,8 @@ main(void)
     tcase_add_test(all, what_is_forgotten_stays_so);
     tcase_add_test(all, of_many_changes_the_last_one_counts);
     tcase_add_test(all, what_is_being_written_at_the_end_counts);
+    tcase_add_test(all, the_word_comes_when_the_disk_has_it);
+    tcase_add_loop_test(all, a_wait_outlives_the_memory, 0, 2);
     tcase_add_test(all, old_things_go_with_their_files);
     tcase_add_loop_test(all, malformed_records_count_as_not_there, 0, 10);
     tcase_add_test(all, a_file_that_is_none_is_survived);
