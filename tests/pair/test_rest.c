@@ -295,8 +295,8 @@ offer_file(void)
 
     make_file();
     offer->date = date;
-    transfer = bs_transfer_offer(pair->a.endpoint, BOB, offer, bs_file_source_new(path, NULL, NULL), &events,
-                                 NULL);
+    transfer =
+        bs_transfer_offer(pair->a.endpoint, BOB, offer, bs_file_source_new(path, NULL, NULL), &events, NULL);
     bs_transfer_set_path(transfer, path, FALSE);
     return transfer;
 }
