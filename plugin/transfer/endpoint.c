@@ -386,6 +386,19 @@ concerns_files(BsEndpoint *endpoint, const xmlnode *jingle, const char *from)
     return is_file_description(bs_jingle_description(content)) || is_file_payload(jingle);
 }
 
+/* Whatever else a session has in it, its peer is there. */
+static void
+heard_in_session(BsEndpoint *endpoint, const char *sid, const char *peer)
+{
+    for (guint i = 0; i < endpoint->transfers->len; i++) {
+        BsTransfer *transfer = g_ptr_array_index(endpoint->transfers, i);
+
+        if (transfer->protocol == &bs_transfer_jingle && has_sid(transfer, sid) &&
+            bs_jid_equal(bs_transfer_peer(transfer), peer))
+            bs_transfer_heard(transfer);
+    }
+}
+
 static gboolean
 receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
 {
@@ -394,7 +407,7 @@ receive_jingle(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle)
     BsTransfer *transfer = from != NULL ? find_transfer(endpoint, &bs_transfer_jingle, sid, from) : NULL;
 
     if (transfer != NULL) {
-        bs_transfer_heard(transfer);
+        heard_in_session(endpoint, sid, from);
         /* Two offers under one sid crossed: ours stands (XEP-0166, 7.2.16). */
         if (bs_jingle_action(jingle) == BS_JINGLE_ACTION_SESSION_INITIATE &&
             bs_jingle_session_is_initiator(session_of(transfer, sid)))
