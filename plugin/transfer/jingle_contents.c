@@ -201,12 +201,19 @@ find_content(const BsJingleContents *contents, const xmlnode *content)
     return session != NULL && g_strcmp0(creator, bs_jingle_session_creator(session)) == 0 ? session : NULL;
 }
 
-/* The one that a session-info is about: its payload names it where there are several. */
+/* There never was another one. */
+static gboolean
+is_only_one(const BsJingleContents *contents)
+{
+    return contents->live->len == 1 && contents->over->len == 0;
+}
+
+/* The one that a session-info is about: its payload names it where there are, or were, several. */
 static BsJingleSession *
 find_for_payload(const BsJingleContents *contents, const xmlnode *payload)
 {
-    return contents->live->len == 1 ? g_ptr_array_index(contents->live, 0)
-                                    : find_by_name(contents, bs_jingle_attrib(payload, "name"));
+    return is_only_one(contents) ? g_ptr_array_index(contents->live, 0)
+                                 : find_by_name(contents, bs_jingle_attrib(payload, "name"));
 }
 
 static gboolean
@@ -223,20 +230,47 @@ unknown_content(BsJingleAction action)
                : BS_JINGLE_BAD_REQUEST;
 }
 
-/* Psi has several contents in one request. What it says of one that has ended came too late. */
+static gboolean
+names_are_distinct(const xmlnode *jingle)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (const xmlnode *content = bs_jingle_first_content(jingle); content != NULL;
+         content = bs_jingle_next_content(content)) {
+        const char *name = bs_jingle_attrib(content, "name");
+
+        if (name != NULL && !g_hash_table_add(names, (gpointer)name))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Before anything is taken of the request. */
 static BsJingleAnswer
-check_contents(BsJingleContents *contents, BsJingleAction action, const xmlnode *jingle)
+check_names(const BsJingleContents *contents, BsJingleAction action, const xmlnode *jingle)
 {
     const xmlnode *content = bs_jingle_first_content(jingle);
-    BsJingleAnswer answer = content != NULL ? BS_JINGLE_ACK : unknown_content(action);
 
-    for (; content != NULL && answer == BS_JINGLE_ACK; content = bs_jingle_next_content(content)) {
+    if (content == NULL)
+        return unknown_content(action);
+    for (; content != NULL; content = bs_jingle_next_content(content))
+        if (find_content(contents, content) == NULL && !is_over(contents, bs_jingle_attrib(content, "name")))
+            return unknown_content(action);
+    return names_are_distinct(jingle) ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST;
+}
+
+/* Psi has several contents in one request. What it says of one that has ended came too late. */
+static BsJingleAnswer
+check_contents(const BsJingleContents *contents, BsJingleAction action, const xmlnode *jingle)
+{
+    BsJingleAnswer answer = check_names(contents, action, jingle);
+
+    for (const xmlnode *content = bs_jingle_first_content(jingle); content != NULL && answer == BS_JINGLE_ACK;
+         content = bs_jingle_next_content(content)) {
         BsJingleSession *session = find_content(contents, content);
 
         if (session != NULL)
             answer = bs_jingle_session_check(session, action, content);
-        else if (!is_over(contents, bs_jingle_attrib(content, "name")))
-            answer = unknown_content(action);
     }
     return answer;
 }
@@ -246,10 +280,10 @@ static BsJingleAnswer
 check_session_info(BsJingleContents *contents, const xmlnode *jingle)
 {
     BsJingleAnswer answer = BS_JINGLE_ACK;
-    gboolean several = contents->live->len > 1;
+    gboolean only_one = is_only_one(contents);
 
     for (const xmlnode *payload = bs_xml_first_element(jingle); payload != NULL && answer == BS_JINGLE_ACK;
-         payload = several ? bs_xml_next_element(payload) : NULL) {
+         payload = only_one ? NULL : bs_xml_next_element(payload)) {
         BsJingleSession *session = find_for_payload(contents, payload);
 
         if (session != NULL)
@@ -260,19 +294,16 @@ check_session_info(BsJingleContents *contents, const xmlnode *jingle)
     return answer;
 }
 
+/* Each of them is to be accepted or rejected later, by its name. */
 static BsJingleAnswer
 check_added(const BsJingleContents *contents, const xmlnode *jingle)
 {
     const xmlnode *content = bs_jingle_first_content(jingle);
-    BsJingleAnswer answer = content != NULL ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST;
+    gboolean usable = content != NULL && names_are_distinct(jingle);
 
-    for (; content != NULL; content = bs_jingle_next_content(content)) {
-        const char *name = bs_jingle_attrib(content, "name");
-
-        if (name == NULL || find_by_name(contents, name) != NULL || is_over(contents, name))
-            answer = BS_JINGLE_BAD_REQUEST;
-    }
-    return answer;
+    for (; usable && content != NULL; content = bs_jingle_next_content(content))
+        usable = bs_jingle_session_may_add(g_ptr_array_index(contents->live, 0), content);
+    return usable ? BS_JINGLE_ACK : BS_JINGLE_BAD_REQUEST;
 }
 
 /* The check that comes before the answer. */
@@ -391,6 +422,17 @@ act(BsJingleContents *contents, BsJingleAction action, const xmlnode *jingle)
     }
 }
 
+/* The request was answered with an error. */
+static void
+tell_refused(const BsJingleContents *contents)
+{
+    for (guint i = 0; i < contents->live->len; i++) {
+        BsJingleSession *session = g_ptr_array_index(contents->live, i);
+
+        session->events->refused(session, session->data);
+    }
+}
+
 /* The peer's answer to our offer cannot be used, and it will not send another. */
 static void
 end_offer(BsJingleContents *contents)
@@ -418,9 +460,12 @@ take(BsJingleContents *contents, BsIqLink *link, const xmlnode *iq)
     bs_jingle_answer(link, iq, answer);
     if (contents->live->len == 0)
         return;
-    if (answer == BS_JINGLE_ACK)
+    if (answer == BS_JINGLE_ACK) {
         act(contents, action, jingle);
-    else if (action == BS_JINGLE_ACTION_SESSION_ACCEPT)
+        return;
+    }
+    tell_refused(contents);
+    if (action == BS_JINGLE_ACTION_SESSION_ACCEPT)
         end_offer(contents);
 }
 

@@ -64,6 +64,10 @@ BsJingleAnswer bs_jingle_session_check(BsJingleSession *session, BsJingleAction 
                                        const xmlnode *content);
 void bs_jingle_session_act(BsJingleSession *session, BsJingleAction action);
 
+/* TRUE if `content` can be one of the peer's beside `session`: its creator can only be the peer, and its name
+ * has not been used. */
+gboolean bs_jingle_session_may_add(const BsJingleSession *session, const xmlnode *content);
+
 /* jingle_actions.c: sends the acceptance of these contents, each of which has its answer. */
 void bs_jingle_session_send_accept(const GPtrArray *sessions);
 

@@ -40,12 +40,12 @@ is_usable(const char *text)
     return text != NULL && *text != '\0' && strlen(text) <= BS_JINGLE_TEXT_MAX;
 }
 
-/* The creator of what the initiator offers can only be itself. */
+/* Of a content that the peer adds, which thus cannot be created by us. */
 static gboolean
-is_usable_content(const xmlnode *content)
+is_usable_content(const xmlnode *content, const char *our_role)
 {
     return is_usable(bs_jingle_attrib(content, "name")) &&
-           g_strcmp0(bs_jingle_attrib(content, "creator"), "responder") != 0;
+           g_strcmp0(bs_jingle_attrib(content, "creator"), our_role) != 0;
 }
 
 BsJingleSession *
@@ -58,7 +58,7 @@ bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJ
     const char *from = bs_jingle_attrib(iq, "from");
     BsJingleSession *session;
 
-    if (from == NULL || !is_usable(sid) || !is_usable_content(content))
+    if (from == NULL || !is_usable(sid) || !is_usable_content(content, "responder"))
         return NULL;
     session = new_session(link, events, data);
     session->peer = g_strdup(from);
@@ -78,12 +78,19 @@ has_name(const BsJingleContents *contents, const char *name)
     return g_ptr_array_find_with_equal_func(contents->over, name, g_str_equal, NULL);
 }
 
+gboolean
+bs_jingle_session_may_add(const BsJingleSession *session, const xmlnode *content)
+{
+    return is_usable_content(content, session->initiator ? "initiator" : "responder") &&
+           !has_name(session->contents, bs_jingle_attrib(content, "name"));
+}
+
 BsJingleSession *
 bs_jingle_session_new_beside(BsJingleSession *other, const xmlnode *content, gboolean added)
 {
     BsJingleSession *session;
 
-    if (!is_usable_content(content) || has_name(other->contents, bs_jingle_attrib(content, "name")))
+    if (!bs_jingle_session_may_add(other, content))
         return NULL;
     session = new_session(other->link, NULL, NULL);
     session->peer = g_strdup(other->peer);

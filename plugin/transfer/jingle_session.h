@@ -23,6 +23,9 @@ typedef struct {
     BsJingleAnswer (*transport_accepted)(BsJingleSession *session, const xmlnode *transport, gpointer data);
     void (*transport_rejected)(BsJingleSession *session, gpointer data);
     void (*proceed)(BsJingleSession *session, gpointer data);
+    /* Or the request was answered with an error, perhaps for what it said of another content: what the callee
+     * took is void. Must not free the session. */
+    void (*refused)(BsJingleSession *session, gpointer data);
     /* Our acceptance has been sent. May free the session. */
     void (*answered)(BsJingleSession *session, gpointer data);
     /* The peer adds the contents of `jingle` to its session, and wants to know of each whether it is

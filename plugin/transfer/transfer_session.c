@@ -180,6 +180,13 @@ session_proceed(BsJingleSession *session, gpointer data)
 }
 
 static void
+session_refused(BsJingleSession *session, gpointer data)
+{
+    (void)session;
+    ((BsTransfer *)data)->took = TOOK_NOTHING;
+}
+
+static void
 session_answered(BsJingleSession *session, gpointer data)
 {
     (void)session;
@@ -338,6 +345,7 @@ const BsJingleEvents bs_transfer_jingle_events = {
     .transport_accepted = session_transport_accepted,
     .transport_rejected = session_transport_rejected,
     .proceed = session_proceed,
+    .refused = session_refused,
     .answered = session_answered,
     .contents_added = session_contents_added,
     .ended = session_ended,

@@ -349,6 +349,24 @@ START_TEST(malformed_acceptances_end_the_offer)
 }
 END_TEST
 
+/* Something that was never offered, or the same once more. */
+START_TEST(an_acceptance_of_more_than_was_offered_ends_the_offer)
+{
+    const xmlnode *jingle;
+    g_autofree char *content = NULL;
+    g_autofree char *contents = NULL;
+
+    pair_offer(&pair->a, "file", 10);
+    jingle = bs_jingle_element(script_expect(pair, "session-initiate"));
+    content = xmlnode_to_str((xmlnode *)bs_jingle_first_content(jingle), NULL);
+    contents = g_strconcat(content, _i ? content : CONTENT(DESCRIPTION TRANSPORT("")), NULL);
+    check_answer("session-accept", bs_jingle_attrib(jingle, "sid"), contents, "bad-request");
+    ck_assert_str_eq(reason_of(script_expect(pair, "session-terminate")), "failed-application");
+    ck_assert_uint_eq(pair->a.ended, 1);
+    ck_assert_int_eq(pair->a.reason, BS_END_UNSUPPORTED);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -373,6 +391,7 @@ main(void)
     tcase_add_loop_test(tcase, understands_errors, 0, G_N_ELEMENTS(errors));
     tcase_add_test(tcase, an_offer_that_nobody_answers_ends);
     tcase_add_loop_test(tcase, malformed_acceptances_end_the_offer, 0, G_N_ELEMENTS(bad_accepts));
+    tcase_add_loop_test(tcase, an_acceptance_of_more_than_was_offered_ends_the_offer, 0, 2);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
     bs_test_purple_start();
