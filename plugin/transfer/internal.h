@@ -297,7 +297,8 @@ BsJingleReason bs_offer_refusal(const xmlnode *content, const BsFileOffer *offer
 /* The same of a session-initiate with several contents: each is an offer of its own. */
 void bs_endpoint_receive_several(BsEndpoint *endpoint, const xmlnode *iq, const xmlnode *jingle);
 
-/* The peer adds the contents of `jingle` (acknowledged) to its session, of which `session` is a content. */
+/* The peer adds the contents of `jingle` (acknowledged, so each can be added) to its session, of which
+ * `session` is a content. */
 void bs_endpoint_receive_added(BsEndpoint *endpoint, BsJingleSession *session, const char *own_jid,
                                const xmlnode *jingle);
 

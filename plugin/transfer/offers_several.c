@@ -8,10 +8,23 @@ typedef struct {
     BsEndpoint *endpoint;
     const char *own_jid;
     GPtrArray *transfers; /* BsTransfer: what is offered to our user */
-    GPtrArray *refused;   /* BsJingleSession, owned: contents that are not */
-    BsJingleReason reason;
-    const char *specific;
+    GPtrArray *refused;   /* Refused: contents that are not */
 } Several;
+
+typedef struct {
+    BsJingleSession *session; /* owned */
+    BsJingleReason reason;
+    const char *specific; /* in BS_NS_FILE_ERRORS; NULL: nothing */
+} Refused;
+
+static void
+refused_free(gpointer item)
+{
+    Refused *refused = item;
+
+    bs_jingle_session_free(refused->session);
+    g_free(refused);
+}
 
 static void
 several_init(Several *several, BsEndpoint *endpoint, const char *own_jid)
@@ -20,18 +33,19 @@ several_init(Several *several, BsEndpoint *endpoint, const char *own_jid)
         .endpoint = endpoint,
         .own_jid = own_jid,
         .transfers = g_ptr_array_new(),
-        .refused = g_ptr_array_new_with_free_func((GDestroyNotify)bs_jingle_session_free),
+        .refused = g_ptr_array_new_with_free_func(refused_free),
     };
 }
 
 static void
 refuse(Several *several, BsJingleSession *session, BsJingleReason reason, const char *specific)
 {
+    Refused *refused = g_new(Refused, 1);
+
     bs_log(NULL, "one of several files of %s was turned down: %s", bs_jingle_session_peer(session),
            bs_jingle_reason_name(reason));
-    g_ptr_array_add(several->refused, session);
-    several->reason = reason;
-    several->specific = specific;
+    *refused = (Refused){.session = session, .reason = reason, .specific = specific};
+    g_ptr_array_add(several->refused, refused);
 }
 
 /* A transfer whose transport cannot be used is turned down later, like one that was not made. */
@@ -79,9 +93,11 @@ tell_peer_and_user(Several *several)
         bs_transfer_terminate(transfer, BS_JINGLE_UNSUPPORTED_TRANSPORTS, NULL, BS_END_UNSUPPORTED, NULL);
         g_ptr_array_remove_index(transfers, i);
     }
-    for (guint i = 0; i < several->refused->len; i++)
-        bs_jingle_session_terminate(g_ptr_array_index(several->refused, i), several->reason,
-                                    several->specific, BS_NS_FILE_ERRORS);
+    for (guint i = 0; i < several->refused->len; i++) {
+        const Refused *refused = g_ptr_array_index(several->refused, i);
+
+        bs_jingle_session_terminate(refused->session, refused->reason, refused->specific, BS_NS_FILE_ERRORS);
+    }
     g_ptr_array_unref(several->refused);
     bs_endpoint_introduce_all(several->endpoint, transfers);
 }
@@ -162,13 +178,7 @@ bs_endpoint_receive_added(BsEndpoint *endpoint, BsJingleSession *session, const 
         return;
     }
     several_init(&several, endpoint, jid);
-    for (; content != NULL; content = bs_jingle_next_content(content)) {
-        BsJingleSession *added = bs_jingle_session_new_beside(session, content, TRUE);
-
-        if (added != NULL)
-            take_content(&several, added, content);
-        else
-            bs_log_warning(NULL, "a content of %s has no name of its own", bs_jingle_session_peer(session));
-    }
+    for (; content != NULL; content = bs_jingle_next_content(content))
+        take_content(&several, bs_jingle_session_new_beside(session, content, TRUE), content);
     tell_peer_and_user(&several);
 }
