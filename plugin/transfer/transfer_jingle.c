@@ -22,11 +22,13 @@ jingle_is_initiator(const BsTransfer *transfer)
     return bs_jingle_session_is_initiator(transfer->session);
 }
 
-/* The connection is made when the session's other files are decided, too. */
+/* The connection is made when the session's other files are decided, too. Until then others can have the
+ * place. */
 static void
 wait_for_others(BsTransfer *transfer)
 {
     bs_log(transfer->id, "the peer is told when the other files of its offer are decided");
+    g_clear_pointer(&transfer->place, bs_place_free);
     transfer->state = TRANSFER_QUEUED;
     if (transfer->events->held != NULL)
         transfer->events->held(transfer, transfer->data);
