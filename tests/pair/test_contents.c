@@ -24,6 +24,12 @@
     "<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>" hash "</hash></file></description>"                    \
     "<transport xmlns='" BS_NS_JINGLE_IBB "' block-size='4096' sid='" name "'/></content>"
 #define CONTENT(name) CONTENT_WITH(name, DIGITS_SHA256)
+#define CONTENT_WITH_STREAM(name, sid)                                                                       \
+    "<content creator='initiator' name='" name "'><transport xmlns='" BS_NS_JINGLE_IBB                       \
+    "' block-size='4096' sid='" sid "'/></content>"
+#define CHECKSUM(name, hash)                                                                                 \
+    "<checksum xmlns='" FT5 "' creator='initiator' name='" name "'><file>"                                   \
+    "<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>" hash "</hash></file></checksum>"
 /* Of nothing but zeros: the wrong one. */
 #define WRONG_SHA256 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -33,6 +39,7 @@ typedef struct {
     BsTransfer *transfer; /* NULL after its end */
     char *name;
     GByteArray *received;
+    gboolean is_accepted;
     gboolean is_whole; /* it has its name */
     gboolean is_gone;  /* thrown away */
     gboolean has_ended;
@@ -41,6 +48,7 @@ typedef struct {
 
 static Pair *pair;
 static GPtrArray *files;
+static BsQueue *queue; /* NULL: none */
 
 static void
 file_free(gpointer data)
@@ -132,6 +140,7 @@ static void
 teardown(void)
 {
     pair_free(pair);
+    g_clear_pointer(&queue, bs_queue_free);
     g_ptr_array_unref(files);
     bs_test_hurry(1);
     ck_assert_uint_eq(bs_listener_port(), 0);
@@ -152,6 +161,7 @@ accept_file(const char *name)
 {
     File *file = file_named(name);
 
+    file->is_accepted = TRUE;
     bs_transfer_accept(file->transfer, &file->sink);
 }
 
@@ -162,12 +172,18 @@ decline_file(const char *name)
 }
 
 static void
-tell(const char *action, const char *contents, const char *expected)
+tell_in(const char *sid, const char *action, const char *contents, const char *expected)
 {
-    g_autofree char *answer = script_jingle(pair, action, "s1", contents);
+    g_autofree char *answer = script_jingle(pair, action, sid, contents);
 
     ck_assert_msg(strcmp(answer, expected) == 0, "%s %s: %s instead of %s", action, contents, answer,
                   expected);
+}
+
+static void
+tell(const char *action, const char *contents, const char *expected)
+{
+    tell_in("s1", action, contents, expected);
 }
 
 static guint
@@ -493,9 +509,6 @@ START_TEST(checksums_of_both_come_in_one_request)
     expect("session-accept", "one");
     open_stream("one");
     open_stream("two");
-#define CHECKSUM(name, hash)                                                                                 \
-    "<checksum xmlns='" FT5 "' creator='initiator' name='" name "'><file>"                                   \
-    "<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>" hash "</hash></file></checksum>"
     tell("session-info", CHECKSUM("one", DIGITS_SHA256) CHECKSUM("two", WRONG_SHA256), "result");
     send_bytes("one");
     send_bytes("two");
@@ -581,6 +594,272 @@ START_TEST(a_flood_of_contents_is_none)
 }
 END_TEST
 
+/* One has been withdrawn, and what is said of it is on its way, alone or with that of the other. */
+START_TEST(late_words_of_one_are_not_about_another)
+{
+    tell("session-initiate", CONTENT_WITH("one", "") CONTENT_WITH("two", ""), "result");
+    accept_file("one");
+    accept_file("two");
+    expect("session-accept", "one");
+    open_stream("two");
+    bs_transfer_cancel(g_steal_pointer(&file_named("one")->transfer));
+    expect("content-remove", "one");
+    if (_i) {
+        tell("session-info", CHECKSUM("two", DIGITS_SHA256), "result");
+        tell("session-info", CHECKSUM("one", WRONG_SHA256), "result");
+    } else {
+        tell("session-info", CHECKSUM("one", WRONG_SHA256) CHECKSUM("two", DIGITS_SHA256), "result");
+    }
+    send_bytes("two");
+    check_whole("two");
+}
+END_TEST
+
+/* The other one's part is malformed; it is named twice; the other one never was. */
+static const char *const half_bad[] = {
+    CONTENT_WITH_STREAM("one", "again") CONTENT_WITH_STREAM("two", ""),
+    CONTENT_WITH_STREAM("one", "again") CONTENT_WITH_STREAM("one", "again"),
+    CONTENT_WITH_STREAM("one", "again") CONTENT_WITH_STREAM("three", "again"),
+};
+
+START_TEST(a_request_is_taken_as_a_whole)
+{
+    accept_both();
+    tell("transport-replace", half_bad[_i], _i == 2 ? "item-not-found" : "bad-request");
+    tell("transport-info", CONTENT_WITH_STREAM("one", "one"), "result");
+    bs_test_run_for(50);
+    ck_assert_ptr_null(find("transport-accept", NULL));
+    open_stream("one");
+    send_bytes("one");
+    check_whole("one");
+}
+END_TEST
+
+static const char *const unusable[] = {
+    CONTENT("two") CONTENT("two"),
+    CONTENT("two") CONTENT("one"),
+    CONTENT("two") "<content creator='initiator'/>",
+    CONTENT("two") "<content creator='initiator' name=''/>",
+    CONTENT("two") "<content creator='responder' name='three'/>",
+};
+
+/* What could not be accepted or rejected by its name. */
+START_TEST(unusable_contents_are_not_added)
+{
+    tell("session-initiate", CONTENT("one"), "result");
+    tell("content-add", unusable[_i], "bad-request");
+    ck_assert_uint_eq(files->len, 1);
+    tell("content-add", CONTENT("two"), "result");
+    ck_assert_uint_eq(files->len, 2);
+}
+END_TEST
+
+START_TEST(each_useless_one_has_its_own_reason)
+{
+    tell("session-initiate",
+         CONTENT("one") "<content creator='initiator' name='none' senders='none'><description xmlns='" FT5
+                        "'><file><name>n</name><size>1</size></file></description><transport "
+                        "xmlns='" BS_NS_JINGLE_IBB "' block-size='4096' sid='none'/></content>"
+                        "<content creator='initiator' name='empty'/>",
+         "result");
+    ck_assert_str_eq(reason_of(expect("content-remove", "none")), "incompatible-parameters");
+    ck_assert_str_eq(reason_of(expect("content-remove", "empty")), "failed-application");
+}
+END_TEST
+
+/* Its presence says that the peer is gone, but it says something in the session. */
+START_TEST(what_the_peer_says_is_heard_for_all)
+{
+    offer_two();
+    bs_test_hurry(100);
+    bs_endpoint_peer_unavailable(pair->a.endpoint, pair->b.jid);
+    bs_test_hurry(1);
+    if (_i)
+        tell("session-info", "", "result");
+    bs_test_run_for(200);
+    for (guint i = 0; i < files->len; i++)
+        ck_assert(((File *)g_ptr_array_index(files, i))->has_ended == !_i);
+}
+END_TEST
+
+/* What is accepted, and could begin if it were alone, does not hold up other sessions. */
+START_TEST(what_waits_for_others_has_no_place)
+{
+    queue = bs_queue_new(1);
+    bs_endpoint_set_queue(pair->a.endpoint, queue);
+    tell_in("s0", "session-initiate", CONTENT("zero"), "result");
+    accept_file("zero");
+    expect("session-accept", "zero");
+    tell("session-initiate", CONTENT("one"), "result");
+    accept_file("one");
+    tell("content-add", CONTENT("two"), "result");
+    bs_transfer_cancel(g_steal_pointer(&file_named("zero")->transfer));
+    bs_test_run_for(50);
+    ck_assert_ptr_null(find("session-accept", "one"));
+    tell_in("s3", "session-initiate", CONTENT("three"), "result");
+    accept_file("three");
+    expect("session-accept", "three");
+    accept_file("two");
+    ck_assert_uint_eq(count_contents(expect("session-accept", "one")), 2);
+}
+END_TEST
+
+/* How far two files have come ... */
+static const char *const stages[] = {"offered", "held", "accepted", "acknowledged", "open", "verifying"};
+
+static void
+come_to_stage(guint stage)
+{
+    tell("session-initiate", CONTENT_WITH("one", "") CONTENT("two"), "result");
+    if (stage >= 1)
+        accept_file("one");
+    if (stage >= 2) {
+        accept_file("two");
+        for (guint i = 0; find("session-accept", NULL) == NULL && i < 500; i++)
+            bs_test_run_for(10);
+    }
+    if (stage >= 3)
+        expect("session-accept", NULL);
+    if (stage >= 4) {
+        open_stream("one");
+        open_stream("two");
+    }
+    if (stage >= 5)
+        send_bytes("one");
+}
+
+static void
+cancel(const char *name)
+{
+    BsTransfer *transfer = g_steal_pointer(&file_named(name)->transfer);
+
+    if (transfer != NULL)
+        bs_transfer_cancel(transfer);
+}
+
+/* ... and what comes then. */
+static void
+cancel_one(void)
+{
+    cancel("one");
+}
+
+static void
+cancel_two(void)
+{
+    cancel("two");
+}
+
+static void
+cancel_both(void)
+{
+    cancel("one");
+    cancel("two");
+}
+
+static void
+remove_one(void)
+{
+    tell("content-remove", NAMED("one") REASON("cancel"), "result");
+}
+
+static void
+remove_two(void)
+{
+    tell("content-remove", NAMED("two"), "result");
+}
+
+static void
+remove_both(void)
+{
+    tell("content-remove", NAMED("two") NAMED("one") REASON("success"), "result");
+}
+
+static void
+call_it_a_success(void)
+{
+    tell("session-terminate", REASON("success"), "result");
+}
+
+static void
+go_offline(void)
+{
+    bs_test_hurry(1000);
+    bs_endpoint_peer_unavailable(pair->a.endpoint, pair->b.jid);
+    bs_test_hurry(1);
+}
+
+static void
+refuse_acceptance(void)
+{
+    xmlnode *accept = find("session-accept", NULL);
+
+    if (accept != NULL)
+        bs_iq_reply_error(pair->b.link, accept, "cancel", "item-not-found", NULL, NULL);
+}
+
+static void
+cancel_one_and_refuse(void)
+{
+    cancel("one");
+    refuse_acceptance();
+}
+
+static void
+add_another_and_remove_both(void)
+{
+    tell("content-add", CONTENT("three"), "result");
+    remove_both();
+    accept_file("three");
+}
+
+static void (*const blows[])(void) = {
+    cancel_one,
+    cancel_two,
+    cancel_both,
+    remove_one,
+    remove_two,
+    remove_both,
+    call_it_a_success,
+    go_offline,
+    refuse_acceptance,
+    cancel_one_and_refuse,
+    add_another_and_remove_both,
+};
+
+static void
+accept_the_rest(void)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const File *file = g_ptr_array_index(files, i);
+
+        if (file->transfer != NULL && !file->is_accepted)
+            accept_file(file->name);
+    }
+    bs_test_run_for(5);
+}
+
+/* Whatever comes at whatever stage: what goes on can be ended, and nothing is left. */
+START_TEST(nothing_is_left_of_whatever_ends)
+{
+    g_autofree char *answer = NULL;
+
+    come_to_stage((guint)_i % G_N_ELEMENTS(stages));
+    blows[(guint)_i / G_N_ELEMENTS(stages)]();
+    bs_test_run_for(15);
+    accept_the_rest();
+    answer = script_jingle(pair, "session-terminate", "s1", REASON("cancel"));
+    bs_endpoint_free(g_steal_pointer(&pair->a.endpoint));
+    bs_test_run_for(5);
+    for (guint i = 0; i < files->len; i++) {
+        const File *file = g_ptr_array_index(files, i);
+
+        ck_assert_ptr_null(file->transfer);
+        ck_assert(file->is_accepted == (file->is_whole != file->is_gone));
+    }
+}
+END_TEST
+
 /* Signing off, with everything in whatever state it is in. */
 START_TEST(all_ends_with_the_endpoint)
 {
@@ -625,7 +904,15 @@ main(void)
     tcase_add_test(tcase, nothing_but_useless_ones_end_the_session);
     tcase_add_test(tcase, names_are_used_once);
     tcase_add_test(tcase, a_flood_of_contents_is_none);
+    tcase_add_loop_test(tcase, late_words_of_one_are_not_about_another, 0, 2);
+    tcase_add_loop_test(tcase, a_request_is_taken_as_a_whole, 0, G_N_ELEMENTS(half_bad));
+    tcase_add_loop_test(tcase, unusable_contents_are_not_added, 0, G_N_ELEMENTS(unusable));
+    tcase_add_test(tcase, each_useless_one_has_its_own_reason);
+    tcase_add_loop_test(tcase, what_the_peer_says_is_heard_for_all, 0, 2);
+    tcase_add_test(tcase, what_waits_for_others_has_no_place);
     tcase_add_loop_test(tcase, all_ends_with_the_endpoint, 0, 4);
+    tcase_add_loop_test(tcase, nothing_is_left_of_whatever_ends, 0,
+                        G_N_ELEMENTS(stages) * G_N_ELEMENTS(blows));
     suite_add_tcase(suite, tcase);
     bs_test_purple_start();
     srunner_run_all(runner, CK_ENV);
