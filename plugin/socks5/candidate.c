@@ -5,12 +5,12 @@
 
 #include "random_id.h"
 #include "socks5/ip_address.h"
+#include "stanza/allowances.h"
 #include "stream/digest.h"
 
 #define HOST_NAME_MAX_LENGTH 253
 #define LABEL_MAX_LENGTH 63
 
-/* Outside of what other clients use: 0, small numbers, and 32768 downwards. */
 #define LOCAL_PREFERENCE_BEST 49152
 
 static const struct {
@@ -74,11 +74,21 @@ bs_candidate_type_from_name(const char *name, BsCandidateType *type)
     return FALSE;
 }
 
+/* Others use 0, small numbers, and 32768 downwards: with what is above them no tie comes about, and of two
+ * direct connections it is the one that the peer dialled which counts. */
+static guint
+best_local_preference(void)
+{
+    bs_allow(BS_ALLOW_REVERSED_TIE);
+    bs_allow(BS_ALLOW_ONLY_ITS_OWN_DIAL);
+    return LOCAL_PREFERENCE_BEST;
+}
+
 guint32
 bs_candidate_priority(BsCandidateType type, gboolean initiator, guint index)
 {
     /* Steps of two, so that one party has the even numbers and the other the odd ones. */
-    guint local_preference = LOCAL_PREFERENCE_BEST - 2 * index + (initiator ? 0 : 1);
+    guint local_preference = best_local_preference() - 2 * index + (initiator ? 0 : 1);
 
     g_return_val_if_fail(index < 64, 1);
     return types[type].preference * 65536 + local_preference;

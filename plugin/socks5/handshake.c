@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "stanza/allowances.h"
+
 enum { VERSION = 5 };
 
 enum {
@@ -156,12 +158,11 @@ take_reply_status(BsHandshake *handshake)
         await(handshake, AWAIT_REPLY_ADDRESS_TYPE, 2);
 }
 
-/* Allowance: ejabberd before 2.0.2 replies with address type 0 and leaves the address out; the port follows
- * at once. */
+/* The port follows at once. */
 static gboolean
 is_left_out(guint8 address_type)
 {
-    return address_type == 0;
+    return address_type == 0 && bs_allow(BS_ALLOW_REPLY_WITHOUT_ADDRESS);
 }
 
 static void
@@ -169,6 +170,7 @@ take_reply_address_type(BsHandshake *handshake)
 {
     guint8 type = handshake->in[1];
 
+    handshake->address_type = type;
     if (type == ADDRESS_IPV4)
         await(handshake, AWAIT_REPLY_ADDRESS, 4 + PORT_LENGTH);
     else if (type == ADDRESS_IPV6)
@@ -179,6 +181,24 @@ take_reply_address_type(BsHandshake *handshake)
         await(handshake, AWAIT_REPLY_ADDRESS, PORT_LENGTH);
     else
         finish(handshake, BS_HANDSHAKE_BROKEN, "the reply has an unknown address type");
+}
+
+static gboolean
+is_what_was_asked_for(const BsHandshake *handshake)
+{
+    gsize length = handshake->received - PORT_LENGTH;
+
+    return handshake->address_type == ADDRESS_DOMAIN && length == strlen(handshake->dst_addr) &&
+           memcmp(handshake->in, handshake->dst_addr, length) == 0;
+}
+
+static void
+take_reply_address(BsHandshake *handshake)
+{
+    if (is_what_was_asked_for(handshake) || bs_allow(BS_ALLOW_ANOTHER_BOUND_ADDRESS))
+        finish(handshake, BS_HANDSHAKE_DONE, NULL);
+    else
+        finish(handshake, BS_HANDSHAKE_BROKEN, "the reply has another address than was asked for");
 }
 
 /* The server's side. */
@@ -290,7 +310,7 @@ take_awaited(BsHandshake *handshake)
         await(handshake, AWAIT_REPLY_ADDRESS, (gsize)handshake->in[0] + PORT_LENGTH);
         break;
     case AWAIT_REPLY_ADDRESS:
-        finish(handshake, BS_HANDSHAKE_DONE, NULL);
+        take_reply_address(handshake);
         break;
     case AWAIT_GREETING:
         take_greeting(handshake);

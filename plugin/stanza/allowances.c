@@ -15,6 +15,41 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/jingle_clients.c",
             .test_case = "\"<candidate cid='{cid}'\" ADDRESS",
         },
+    [BS_ALLOW_PRIORITY_0] =
+        {
+            .name = "BS_ALLOW_PRIORITY_0",
+            .clients = "Smack",
+            .departure = "its proxies have the priority 0",
+            .reason = "XEP-0260, 9, wants a positive number; what is meant is the lowest",
+            .recognised = "the 0",
+            .where = "transport/s5b_xml.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".proxy = CANDIDATE(\"0\", \" type='proxy'\")",
+        },
+    [BS_ALLOW_REVERSED_TIE] =
+        {
+            .name = "BS_ALLOW_REVERSED_TIE",
+            .clients = "Dino",
+            .departure = "of two connections with the same priority it takes the wrong one",
+            .reason = "XEP-0260, 2.4, has the initiator decide: so no candidate of ours has a priority of "
+                      "other clients",
+            .recognised = "nothing: it is so for all",
+            .where = "socks5/candidate.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".tie_reversed = TRUE",
+        },
+    [BS_ALLOW_ONLY_ITS_OWN_DIAL] =
+        {
+            .name = "BS_ALLOW_ONLY_ITS_OWN_DIAL",
+            .clients = "Gajim",
+            .departure = "as the sender it ends a connection that we dialled when it is to use it",
+            .reason = "XEP-0260, 2.4, lets either carry the file: so our candidates are worth more, and "
+                      "where both have a connection it is the one that it dialled",
+            .recognised = "nothing: it is so for all",
+            .where = "socks5/candidate.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".kills_dial = TRUE",
+        },
     [BS_ALLOW_ANOTHER_STREAM_ID] =
         {
             .name = "BS_ALLOW_ANOTHER_STREAM_ID",
@@ -47,6 +82,18 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .where = "transfer/jingle_contents.c",
             .test = "pair/test_corners.c",
             .test_case = "a_content_needs_no_creator",
+        },
+    [BS_ALLOW_ACCEPTED_TOGETHER] =
+        {
+            .name = "BS_ALLOW_ACCEPTED_TOGETHER",
+            .clients = "Psi",
+            .departure = "it does not begin with a content that is accepted after its session-accept",
+            .reason =
+                "XEP-0166 does not say when each must be accepted: so all are when the last one is decided",
+            .recognised = "several contents in its offer",
+            .where = "transfer/jingle_contents.c",
+            .test = "pair/test_contents.c",
+            .test_case = "both_are_accepted_together",
         },
     [BS_ALLOW_EMPTY_ANSWER] =
         {
@@ -158,6 +205,53 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_si_incoming.c",
             .test_case = "the_peers_user_cancels_with_a_close",
         },
+    [BS_ALLOW_SI_GOES_IN_BAND] =
+        {
+            .name = "BS_ALLOW_SI_GOES_IN_BAND",
+            .clients = "libpurple, Gabble",
+            .departure = "where SOCKS5 finds no way it goes in-band, without a word",
+            .reason = "XEP-0095, 3.2, has one method chosen, and no other word afterwards; both were offered",
+            .recognised = "an <open/> with the name of the stream",
+            .where = "transfer/transfer_si.c",
+            .test = "pair/si_clients.c",
+            .test_case = ".falls_back = TRUE",
+        },
+    [BS_ALLOW_SI_SEVERAL_METHODS] =
+        {
+            .name = "BS_ALLOW_SI_SEVERAL_METHODS",
+            .clients = "Gabble",
+            .departure = "its answer lists several methods in their order",
+            .reason = "XEP-0095, 3.2, has one; the list, which is in no specification, is announced, and "
+                      "others pass over it",
+            .recognised = "its <si-multiple/>",
+            .where = "transfer/stream_initiation.c",
+            .test = "pair/si_clients.c",
+            .test_case = ".multiple = TRUE",
+        },
+    [BS_ALLOW_SI_FAST_MODE] =
+        {
+            .name = "BS_ALLOW_SI_FAST_MODE",
+            .clients = "Psi",
+            .departure = "both parties offer streamhosts and dial",
+            .reason = "XEP-0065, 5.3, has the target dial only; the mode, which is in no specification, is "
+                      "announced, and others pass over it",
+            .recognised = "its <fast/>",
+            .where = "transport/si_bytestreams_xml.c",
+            .test = "pair/si_clients.c",
+            .test_case = ".fast = TRUE",
+        },
+    [BS_ALLOW_SI_FEW_HOSTS] =
+        {
+            .name = "BS_ALLOW_SI_FEW_HOSTS",
+            .clients = "libpurple, Psi, Smack, QXmpp, Gabble",
+            .departure =
+                "it dials one streamhost after the other, waits long for each, or looks at a few of them",
+            .reason = "XEP-0065, 5.3.1, sets no limit: so they are told five at most, the likeliest first",
+            .recognised = "nothing: it is so for all",
+            .where = "transport/si_bytestreams_hosts.c",
+            .test = "unit/test_si_bytestreams.c",
+            .test_case = "the_likeliest_first",
+        },
     [BS_ALLOW_SI_PROXY_MARKED] =
         {
             .name = "BS_ALLOW_SI_PROXY_MARKED",
@@ -191,6 +285,28 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .where = "transport/places.c",
             .test = "pair/jingle_clients.c",
             .test_case = ".order = JINGLE_INITIATOR_FIRST",
+        },
+    [BS_ALLOW_ANOTHER_BOUND_ADDRESS] =
+        {
+            .name = "BS_ALLOW_ANOTHER_BOUND_ADDRESS",
+            .clients = "libpurple",
+            .departure = "its SOCKS5 reply names its own address",
+            .reason = "XEP-0065, 5.3.2, wants what was asked for; but the reply says that it succeeded",
+            .recognised = "another address",
+            .where = "socks5/handshake.c",
+            .test = "pair/si_clients.c",
+            .test_case = ".bound = \"192.168.1.2\"",
+        },
+    [BS_ALLOW_REPLY_WITHOUT_ADDRESS] =
+        {
+            .name = "BS_ALLOW_REPLY_WITHOUT_ADDRESS",
+            .clients = "ejabberd before 2.0.2",
+            .departure = "its proxy leaves the address out of the SOCKS5 reply",
+            .reason = "RFC 1928, 6, has one; but the reply says that it succeeded",
+            .recognised = "address type 0",
+            .where = "socks5/handshake.c",
+            .test = "unit/test_handshake.c",
+            .test_case = "client_meets_reply(0, \"\", 0, 0)",
         },
     [BS_ALLOW_UNPROMISED_HASH] =
         {
@@ -253,7 +369,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .name = "BS_ALLOW_ONLY_IN_BAND_PROPOSED",
             .clients = "Gajim",
             .departure = "it rejects every other transport that is proposed, except in-band",
-            .reason = "XEP-0166, 7.2.11, allows it: so the next proposal is that",
+            .reason = "XEP-0166, 7.2.14, allows it: so the next proposal is that",
             .recognised = "its transport-reject",
             .where = "transfer/transfer_transport.c",
             .test = "pair/test_jingle_outgoing.c",

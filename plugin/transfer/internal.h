@@ -211,7 +211,7 @@ void bs_transfer_lose(BsTransfer *transfer);
 void bs_transfer_ladder_no_way(BsTransfer *transfer);
 void bs_transfer_ladder_broken(BsTransfer *transfer);
 
-/* The peer proposes the transport of `description` (XEP-0166, 7.2.10) ... */
+/* The peer proposes the transport of `description` (XEP-0166, 7.2.15) ... */
 BsJingleAnswer bs_transfer_take_proposal(BsTransfer *transfer, const xmlnode *description);
 /* ... which is accepted once that is answered (TOOK_PROPOSAL). */
 void bs_transfer_accept_proposal(BsTransfer *transfer);

@@ -164,7 +164,7 @@ bs_jingle_session_accept(BsJingleSession *session, const char *own_jid, xmlnode 
     session->own_jid = g_strdup(own_jid);
     session->answer_description = description;
     session->answer_transport = transport;
-    if (!contents->accepted && !bs_jingle_session_is_alone(session)) {
+    if (!contents->accepted && !bs_jingle_session_is_alone(session) && bs_allow(BS_ALLOW_ACCEPTED_TOGETHER)) {
         bs_jingle_contents_decided(contents);
         return FALSE;
     }

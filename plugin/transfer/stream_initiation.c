@@ -106,6 +106,14 @@ take_form(BsSi *si, const xmlnode *element, const char *name, guint known)
     }
 }
 
+static const xmlnode *
+list_of_methods(const xmlnode *element)
+{
+    const xmlnode *multiple = bs_xml_child(element, "si-multiple", NS_SI_MULTIPLE);
+
+    return multiple != NULL && bs_allow(BS_ALLOW_SI_SEVERAL_METHODS) ? multiple : NULL;
+}
+
 /* The file. */
 
 static char *
@@ -204,7 +212,7 @@ read_offer(const xmlnode *element, BsSi *si)
     if (file == NULL || !take_file(element, file, si->file))
         return BS_SI_MALFORMED;
     si->sid = g_strdup(sid);
-    si->multiple = bs_xml_child(element, "si-multiple", NS_SI_MULTIPLE) != NULL;
+    si->multiple = list_of_methods(element) != NULL;
     take_form(si, element, "option", ~0u);
     return si->methods != 0 ? BS_SI_FINE : BS_SI_NO_METHOD;
 }
@@ -222,7 +230,7 @@ BsSi *
 bs_si_parse_answer(const xmlnode *element, const BsFileOffer *file, guint methods)
 {
     g_autoptr(BsSi) si = new_si();
-    const xmlnode *multiple = bs_xml_child(element, "si-multiple", NS_SI_MULTIPLE);
+    const xmlnode *multiple = list_of_methods(element);
 
     if (multiple != NULL)
         take_methods(si, multiple, "value", methods);

@@ -162,7 +162,8 @@ si_take_stanza(BsTransfer *transfer, const xmlnode *stanza)
         bs_transfer_finish(transfer, BS_END_CANCELLED, NULL);
         return TRUE;
     }
-    if (kind != BS_IBB_OPEN || !transfer->incoming || !(transfer->si->methods & 1u << BS_SI_IN_BAND))
+    if (kind != BS_IBB_OPEN || !transfer->incoming || !(transfer->si->methods & 1u << BS_SI_IN_BAND) ||
+        !bs_allow(BS_ALLOW_SI_GOES_IN_BAND))
         return FALSE;
     bs_log(transfer->id, "the peer goes in-band");
     try(transfer, BS_SI_IN_BAND);

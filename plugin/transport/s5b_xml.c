@@ -64,6 +64,13 @@ jid_suffices(const char *jid, BsCandidateType type)
     return jid != NULL || (type != BS_CANDIDATE_PROXY && bs_allow(BS_ALLOW_CANDIDATE_WITHOUT_JID));
 }
 
+static gboolean
+parse_priority(const char *text, guint64 *priority)
+{
+    return bs_xml_parse_uint64(text, 0, G_MAXUINT32, priority) &&
+           (*priority > 0 || bs_allow(BS_ALLOW_PRIORITY_0));
+}
+
 static BsCandidate *
 parse_candidate(const xmlnode *node)
 {
@@ -79,7 +86,7 @@ parse_candidate(const xmlnode *node)
         return NULL;
     if (!jid_suffices(jid, type) || !bs_s5b_parse_port(xmlnode_get_attrib((xmlnode *)node, "port"), &port))
         return NULL;
-    if (!bs_xml_parse_uint64(xmlnode_get_attrib((xmlnode *)node, "priority"), 0, G_MAXUINT32, &priority))
+    if (!parse_priority(xmlnode_get_attrib((xmlnode *)node, "priority"), &priority))
         return NULL;
     return bs_candidate_new(type, cid, jid, host, port, (guint32)priority);
 }

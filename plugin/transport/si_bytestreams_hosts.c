@@ -2,6 +2,7 @@
 #include "transport/si_bytestreams_hosts.h"
 
 #include "socks5/ip_address.h"
+#include "stanza/allowances.h"
 
 /* At some 8 Mbit/s these have gone over a proxy in less than the 5 s that libpurple gives to an address that
  * does not answer; QXmpp gives it 7 s, and Gabble 10 s. */
@@ -147,6 +148,7 @@ bs_si_hosts_choose(GPtrArray *hosts, const BsSiHostsHints *hints)
     const Kind *order = order_for(hosts, hints);
     guint room_for_proxy = has_kind(hosts, KIND_PROXY) ? 1 : 0;
 
+    bs_allow(BS_ALLOW_SI_FEW_HOSTS);
     drop_needless(hosts, hints);
     for (guint i = 0; i < KIND_COUNT; i++) {
         if (order[i] == KIND_PROXY)

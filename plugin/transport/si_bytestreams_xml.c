@@ -68,6 +68,12 @@ type_of(const xmlnode *node, const char *jid)
     return has_node ? BS_CANDIDATE_DIRECT : BS_CANDIDATE_PROXY;
 }
 
+static gboolean
+is_fast(const xmlnode *element)
+{
+    return bs_xml_child(element, "fast", BS_NS_FAST) != NULL && bs_allow(BS_ALLOW_SI_FAST_MODE);
+}
+
 /* libpurple also writes hosts without address and port, to be found by zeroconf: nobody else can use them. */
 static BsCandidate *
 parse_host(const xmlnode *node, guint index)
@@ -103,7 +109,7 @@ bs_si_query_parse(const xmlnode *element)
 
     query->dstaddr = parse_dstaddr(xmlnode_get_attrib((xmlnode *)element, "dstaddr"));
     query->udp = g_strcmp0(xmlnode_get_attrib((xmlnode *)element, "mode"), "udp") == 0;
-    query->fast = bs_xml_child(element, "fast", BS_NS_FAST) != NULL;
+    query->fast = is_fast(element);
     query->hosts = g_ptr_array_new_with_free_func((GDestroyNotify)bs_candidate_free);
     parse_hosts(query, element);
     return query->hosts->len > 0 || query->fast ? g_steal_pointer(&query) : NULL;
