@@ -2,7 +2,9 @@
 #include "socks5/proxy65.h"
 
 #include <eventloop.h>
+#include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "log.h"
 #include "random_id.h"
@@ -11,6 +13,7 @@
 #include "socks5/local_addresses.h"
 #include "socks5/negotiation.h"
 #include "socks5/proxy_search.h"
+#include "socks5/user_proxy.h"
 #include "stanza/jid.h"
 #include "stanza/xml.h"
 #include "timer.h"
@@ -31,7 +34,8 @@ typedef struct {
     gboolean listed;        /* the user's own choice */
     gboolean considered;    /* in this search */
     BsIqRequest *request;   /* its address is asked for */
-    BsCandidate *candidate; /* its address, once that is known */
+    BsCandidate *candidate; /* its address, once that is known: as it says itself ... */
+    char *reached_at;       /* ... and as it was found when it was tried last, NULL: not known */
     BsAttempt *attempt;     /* it is being tried */
     gint64 began;           /* the trial, microseconds */
     gint64 took;            /* the last trial that went well */
@@ -58,6 +62,7 @@ proxy_free(gpointer data)
     bs_iq_request_cancel(&proxy->request);
     bs_attempt_free(proxy->attempt);
     bs_candidate_free(proxy->candidate);
+    g_free(proxy->reached_at);
     bs_timer_clear(&proxy->rests);
     g_free(proxy->dst_addr);
     g_free(proxy->jid);
@@ -100,6 +105,20 @@ set_aside(Proxy *proxy, const char *why)
     rest(proxy, SET_ASIDE_S);
 }
 
+/* The other end of `fd`, newly allocated; NULL if that is not the proxy. */
+static char *
+address_of(int fd, PurpleAccount *account)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char text[NI_MAXHOST];
+
+    if (bs_user_proxy_is_set(account) || getpeername(fd, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
+        return NULL;
+    return g_strdup(text);
+}
+
 static void
 tried(BsAttempt *attempt, int fd, gpointer data)
 {
@@ -111,6 +130,8 @@ tried(BsAttempt *attempt, int fd, gpointer data)
         set_aside(proxy, "it cannot be reached");
         return;
     }
+    g_free(proxy->reached_at);
+    proxy->reached_at = address_of(fd, proxy->proxies->account);
     bs_socket_close(fd);
     proxy->works = TRUE;
     proxy->took = g_get_monotonic_time() - proxy->began;
@@ -179,6 +200,7 @@ move_to(Proxy *proxy, BsCandidate *address)
 
     if (old == NULL || old->port != address->port || !bs_ip_same_host(old->host, address->host))
         proxy->works = FALSE;
+    g_clear_pointer(&proxy->reached_at, g_free);
     bs_candidate_free(proxy->candidate);
     proxy->candidate = address;
     bs_log(NULL, "proxy %s is at %s port %u", proxy->jid, address->host, address->port);
@@ -380,6 +402,14 @@ bs_proxies_gather(BsProxies *proxies, gboolean initiator)
                                                                            candidates->len)));
     }
     return candidates;
+}
+
+const char *
+bs_proxies_address(const BsProxies *proxies, const char *jid)
+{
+    const Proxy *proxy = find_proxy(proxies, jid);
+
+    return proxy != NULL ? proxy->reached_at : NULL;
 }
 
 gboolean

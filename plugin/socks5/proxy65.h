@@ -34,6 +34,10 @@ void bs_proxies_freshen(BsProxies *proxies);
  */
 GPtrArray *bs_proxies_gather(BsProxies *proxies, gboolean initiator);
 
+/* Where the proxy with this JID, which may have named itself by a name, was reached when it was tried last:
+ * an address, borrowed. NULL if that is not known, as with the user's own proxy between. */
+const char *bs_proxies_address(const BsProxies *proxies, const char *jid);
+
 /* TRUE if a proxy, whether or not it works, has named this place as its address when we asked it. */
 gboolean bs_proxies_know(const BsProxies *proxies, const char *host, guint16 port);
 

@@ -286,6 +286,18 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/jingle_clients.c",
             .test_case = ".order = JINGLE_INITIATOR_FIRST",
         },
+    [BS_ALLOW_SESSION_ID_IN_DST_ADDR] =
+        {
+            .name = "BS_ALLOW_SESSION_ID_IN_DST_ADDR",
+            .clients = "old versions of Conversations",
+            .departure = "DST.ADDR has the session's id instead of the stream's, also of a proxy",
+            .reason = "XEP-0260, 2.2, has the stream's; nobody else is known to speak that version, and who "
+                      "heeds our dstaddr finds us",
+            .recognised = "version 3 of file transfer",
+            .where = "transfer/transfer_transport.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".names_by_session = TRUE",
+        },
     [BS_ALLOW_ANOTHER_BOUND_ADDRESS] =
         {
             .name = "BS_ALLOW_ANOTHER_BOUND_ADDRESS",
@@ -419,6 +431,18 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .where = "transport/s5b_mapped.c",
             .test = "pair/test_mapped.c",
             .test_case = "a_peer_that_knows_no_assisted_candidates",
+        },
+    [BS_ALLOW_PROXIES_BY_ADDRESS] =
+        {
+            .name = "BS_ALLOW_PROXIES_BY_ADDRESS",
+            .clients = "Swift",
+            .departure = "it looks up no names of hosts",
+            .reason = "XEP-0260, 2.2, lets a host be a name, and servers call their proxies by one: so it is "
+                      "told the address at which we reached them",
+            .recognised = "version 4 of file transfer",
+            .where = "transport/places.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".addresses_only = TRUE",
         },
     [BS_ALLOW_SHA1_IN_OLD_VERSIONS] =
         {

@@ -517,8 +517,9 @@ take_transport(BsTransfer *transfer, const xmlnode *iq)
 }
 
 static void
-open_session(BsTransfer *transfer, const xmlnode *iq)
+open_session(BsTransfer *transfer, const xmlnode *iq, BsJingleFileVersion version)
 {
+    transfer->version = version;
     transfer->session = bs_jingle_session_new_from_initiate(bs_endpoint_link(transfer->endpoint), iq,
                                                             &bs_transfer_jingle_events, transfer);
     bs_jingle_session_set_request(transfer->session);
@@ -526,14 +527,16 @@ open_session(BsTransfer *transfer, const xmlnode *iq)
 
 /* The session of the request takes the place of the one that there was. FALSE if nothing has changed. */
 static gboolean
-change_session(BsTransfer *transfer, const xmlnode *iq)
+change_session(BsTransfer *transfer, const xmlnode *iq, BsJingleFileVersion version)
 {
+    BsJingleFileVersion old_version = transfer->version;
     BsJingleSession *session = g_steal_pointer(&transfer->session);
     BsTransport *transport = g_steal_pointer(&transfer->transport);
 
-    open_session(transfer, iq);
+    open_session(transfer, iq, version);
     if (!take_transport(transfer, iq)) {
         bs_jingle_session_free(transfer->session);
+        transfer->version = old_version;
         transfer->session = session;
         transfer->transport = transport;
         return FALSE;
@@ -555,12 +558,11 @@ set_part(BsTransfer *transfer, const BsFileOffer *wanted)
 
 /* What moved over the old connection is done with. */
 static void
-send_rest(BsTransfer *transfer, BsJingleFileVersion version, const BsFileOffer *wanted)
+send_rest(BsTransfer *transfer, const BsFileOffer *wanted)
 {
     g_clear_pointer(&transfer->pump, bs_pump_free);
     if (transfer->proposed != NULL)
         transfer->proposed->class->free(g_steal_pointer(&transfer->proposed));
-    transfer->version = version;
     transfer->peer_may_ask = TRUE;
     transfer->replacements = 0;
     transfer->broken_connections = 0;
@@ -591,7 +593,8 @@ open_remembered(const BsRemembered *item)
 
 /* A file that nobody is sending just now. NULL if it was not offered to this peer, or has changed. */
 static BsTransfer *
-find_remembered(BsEndpoint *endpoint, const xmlnode *iq, const BsFileOffer *wanted)
+find_remembered(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion version,
+                const BsFileOffer *wanted)
 {
     const char *peer = bs_jingle_attrib(iq, "from");
     BsMemory *memory = bs_endpoint_memory(endpoint);
@@ -608,7 +611,7 @@ find_remembered(BsEndpoint *endpoint, const xmlnode *iq, const BsFileOffer *want
     own_jid = bs_endpoint_own_jid(endpoint, peer, bs_jingle_attrib(iq, "to"));
     transfer = bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, own_jid,
                                         bs_file_offer_copy(item->file), source);
-    open_session(transfer, iq);
+    open_session(transfer, iq, version);
     transfer->remembered = g_strdup(item->id);
     bs_transfer_set_path(transfer, item->path, FALSE);
     item->in_use = TRUE;
@@ -625,17 +628,17 @@ bs_endpoint_receive_request(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFil
         return FALSE;
     transfer = find_running(endpoint, bs_jingle_attrib(iq, "from"), wanted);
     if (transfer != NULL) {
-        if (change_session(transfer, iq))
-            send_rest(transfer, version, wanted);
+        if (change_session(transfer, iq, version))
+            send_rest(transfer, wanted);
         return TRUE;
     }
-    transfer = find_remembered(endpoint, iq, wanted);
+    transfer = find_remembered(endpoint, iq, version, wanted);
     if (transfer == NULL)
         return FALSE;
     bs_transfer_log_offer(transfer, "asked for by");
     if (!take_transport(transfer, iq))
         bs_transfer_finish(transfer, BS_END_NO_ROUTE, NULL);
     else if (bs_endpoint_announce_resumed(endpoint, transfer))
-        send_rest(transfer, version, wanted);
+        send_rest(transfer, wanted);
     return TRUE;
 }

@@ -114,6 +114,16 @@ const BsTransportEvents bs_transfer_transport_events = {
     .failed = transport_failed,
 };
 
+/* Old versions of Conversations speak version 3 with whom they know nothing of. */
+static const char *
+stream_name(const BsTransfer *transfer)
+{
+    gboolean session_counts =
+        transfer->version == BS_JINGLE_FILE_3 && bs_allow(BS_ALLOW_SESSION_ID_IN_DST_ADDR);
+
+    return session_counts ? bs_jingle_session_sid(transfer->session) : NULL;
+}
+
 BsTransportContext
 bs_transfer_transport_context(const BsTransfer *transfer)
 {
@@ -129,6 +139,8 @@ bs_transfer_transport_context(const BsTransfer *transfer)
         .disclosure = bs_endpoint_disclosure(transfer->endpoint),
         .own_jid = transfer->own_jid,
         .peer_jid = transfer->protocol->peer(transfer),
+        .stream_name = stream_name(transfer),
+        .takes_no_names = transfer->version == BS_JINGLE_FILE_4,
         .initiator = transfer->protocol->is_initiator(transfer),
         .reaches = bs_endpoint_reaches(transfer->endpoint),
         .size = transfer->offer->size,

@@ -80,6 +80,20 @@ bs_places_direct(const BsTransportContext *context, const GPtrArray *own_address
     return ours;
 }
 
+/* One of our proxies as the peer is told of it, the caller's. */
+static BsCandidate *
+tell_proxy(const BsTransportContext *context, const BsCandidate *proxy)
+{
+    BsCandidate *told = bs_candidate_copy(proxy);
+    const char *address = context->takes_no_names ? bs_proxies_address(context->proxies, proxy->jid) : NULL;
+
+    if (address != NULL && bs_allow(BS_ALLOW_PROXIES_BY_ADDRESS)) {
+        g_free(told->host);
+        told->host = g_strdup(address);
+    }
+    return told;
+}
+
 void
 bs_places_add_proxies(const BsTransportContext *context, GPtrArray *ours, const GPtrArray *theirs)
 {
@@ -89,10 +103,12 @@ bs_places_add_proxies(const BsTransportContext *context, GPtrArray *ours, const 
         return;
     proxies = bs_proxies_gather(context->proxies, context->initiator);
     for (guint i = 0; i < proxies->len; i++) {
-        const BsCandidate *proxy = g_ptr_array_index(proxies, i);
+        BsCandidate *proxy = tell_proxy(context, g_ptr_array_index(proxies, i));
 
         if (!bs_candidates_contain(theirs, proxy->host, proxy->port))
-            g_ptr_array_add(ours, bs_candidate_copy(proxy));
+            g_ptr_array_add(ours, proxy);
+        else
+            bs_candidate_free(proxy);
     }
 }
 

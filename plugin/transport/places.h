@@ -25,7 +25,7 @@ BsListenerTicket *bs_places_listen(const BsTransportContext *context, const char
 GPtrArray *bs_places_direct(const BsTransportContext *context, const GPtrArray *own_addresses,
                             const GPtrArray *theirs);
 
-/* Adds our proxies to `ours`, but nothing that `theirs` has. */
+/* Adds our proxies to `ours`, as the peer can dial them, but nothing that `theirs` has. */
 void bs_places_add_proxies(const BsTransportContext *context, GPtrArray *ours, const GPtrArray *theirs);
 
 /* TRUE for the candidate that proved to be a dead end; and takes it out of `ours`. */

@@ -9,11 +9,23 @@
 #include "transport/s5b_internal.h"
 #include "transport/s5b_xml.h"
 
+const char *
+bs_s5b_stream_name(const BsS5b *s5b)
+{
+    return s5b->context.stream_name != NULL ? s5b->context.stream_name : s5b->sid;
+}
+
+char *
+bs_s5b_own_dst_addr(const BsS5b *s5b)
+{
+    return bs_dst_addr(bs_s5b_stream_name(s5b), s5b->context.own_jid, s5b->context.peer_jid);
+}
+
 static void
 listen_and_gather(BsS5b *s5b)
 {
-    s5b->ticket = bs_places_listen(&s5b->context, s5b->sid, s5b->own_addresses, s5b->peer_candidates,
-                                   bs_s5b_race_accepted, s5b);
+    s5b->ticket = bs_places_listen(&s5b->context, bs_s5b_stream_name(s5b), s5b->own_addresses,
+                                   s5b->peer_candidates, bs_s5b_race_accepted, s5b);
     if (s5b->ticket == NULL)
         return;
     g_ptr_array_unref(s5b->own_candidates);
@@ -25,7 +37,7 @@ static xmlnode *
 s5b_describe(BsTransport *transport)
 {
     BsS5b *s5b = (BsS5b *)transport;
-    g_autofree char *dst_addr = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
+    g_autofree char *dst_addr = bs_s5b_own_dst_addr(s5b);
 
     s5b->described = TRUE;
     s5b->disclosure = bs_places_disclosure(&s5b->context);

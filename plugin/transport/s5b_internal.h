@@ -55,6 +55,12 @@ typedef struct {
     guint deadline_timer; /* the whole */
 } BsS5b;
 
+/* What begins each DST.ADDR of it, borrowed. */
+const char *bs_s5b_stream_name(const BsS5b *s5b);
+
+/* What is asked for at our places, newly allocated. */
+char *bs_s5b_own_dst_addr(const BsS5b *s5b);
+
 /* Has the port that we listen on mapped by the router, and offers that as soon as it is so. */
 void bs_s5b_ask_for_mapping(BsS5b *s5b);
 

@@ -79,7 +79,7 @@ bs_s5b_add_mapped(BsS5b *s5b)
 void
 bs_s5b_tell_mapped(BsS5b *s5b)
 {
-    g_autofree char *dst_addr = bs_dst_addr(s5b->sid, s5b->context.own_jid, s5b->context.peer_jid);
+    g_autofree char *dst_addr = bs_s5b_own_dst_addr(s5b);
     g_autoptr(GPtrArray) added = NULL;
 
     /* A peer that has reported does not dial any more. Before the session is accepted nothing is sent: some

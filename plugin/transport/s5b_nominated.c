@@ -116,7 +116,7 @@ static void
 use_our_proxy(BsS5b *s5b)
 {
     const BsStreamName stream = {
-        .sid = s5b->sid,
+        .sid = bs_s5b_stream_name(s5b),
         .own_jid = s5b->context.own_jid,
         .peer_jid = s5b->context.peer_jid,
     };

@@ -261,7 +261,8 @@ bs_s5b_race_begin(BsS5b *s5b)
     s5b->state = S5B_DIALLING;
     s5b->deadline_timer = purple_timeout_add_seconds(NEGOTIATION_DEADLINE_S, deadline_passed, s5b);
     s5b->race_began = g_get_monotonic_time();
-    s5b->connector = bs_places_connector(&s5b->context, s5b->sid, s5b->peer_dstaddr, &connector_events, s5b);
+    s5b->connector = bs_places_connector(&s5b->context, bs_s5b_stream_name(s5b), s5b->peer_dstaddr,
+                                         &connector_events, s5b);
     if (!s5b->context.initiator)
         bs_connector_redial_refused(s5b->connector);
     for (guint i = 0; i < s5b->peer_candidates->len; i++)

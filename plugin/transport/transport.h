@@ -37,10 +37,13 @@ typedef struct {
     BsDisclosurePolicy disclosure; /* asked when the transport describes itself; NULL: addresses */
     const char *own_jid;
     const char *peer_jid;
-    gboolean initiator;     /* we are the initiator of the Jingle session */
-    BsReaches *reaches;     /* what is known of where peers are; NULL: nothing */
-    guint64 size;           /* of what is to be carried, in bytes; BS_SIZE_UNKNOWN: not known */
-    const BsRoute *avoided; /* a way that has proved to be a dead end; NULL: none */
+    /* What stands in DST.ADDR for the stream's name, where that is something else; NULL: it is not. */
+    const char *stream_name;
+    gboolean takes_no_names; /* the peer does not look up the names of proxies */
+    gboolean initiator;      /* we are the initiator of the Jingle session */
+    BsReaches *reaches;      /* what is known of where peers are; NULL: nothing */
+    guint64 size;            /* of what is to be carried, in bytes; BS_SIZE_UNKNOWN: not known */
+    const BsRoute *avoided;  /* a way that has proved to be a dead end; NULL: none */
 } BsTransportContext;
 
 /* News from below. `send_info` may come from inside take_info(); all others come from the event loop. */

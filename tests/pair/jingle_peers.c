@@ -16,7 +16,7 @@
 #define NS_FILES "urn:xmpp:jingle:apps:file-transfer:"
 
 JinglePeer *
-jingle_peer_new(Pair *pair, const JingleClient *client, ProxyService *own_proxy)
+jingle_peer_new(Pair *pair, const JingleClient *client, const Services *services)
 {
     JinglePeer *peer = g_new0(JinglePeer, 1);
 
@@ -25,7 +25,8 @@ jingle_peer_new(Pair *pair, const JingleClient *client, ProxyService *own_proxy)
     peer->script.window = client->window;
     peer->script.answers_close = TRUE;
     peer->client = client;
-    peer->own_proxy = own_proxy;
+    peer->services = services;
+    peer->own_proxy = services->proxies[1];
     peer->version = client->version;
     peer->hash_time = JINGLE_HASH_IN_OFFER;
     while (!(client->hash_times & peer->hash_time))
@@ -369,6 +370,16 @@ has_proxy(const xmlnode *way)
     return FALSE;
 }
 
+/* The stream's name in DST.ADDR: of its own places, if it is the responder and calls the stream otherwise, or
+ * of alice's. */
+static const char *
+stream_name(const JinglePeer *peer, gboolean own_place)
+{
+    if (peer->client->names_by_session && strcmp(peer->version, "3") == 0)
+        return peer->session;
+    return own_place && !peer->offers && peer->client->own_sid ? "a_stream_of_its_own" : peer->script.sid;
+}
+
 /* What it asks for at one of alice's places; the caller's. */
 static char *
 dst_addr_to_dial(const JinglePeer *peer, gboolean proxy)
@@ -382,7 +393,7 @@ dst_addr_to_dial(const JinglePeer *peer, gboolean proxy)
         alice_first = !peer->offers;
     if (peer->client->order == JINGLE_INITIATOR_FIRST_UNTIL_A_PROXY)
         alice_first = !peer->offers || has_proxy(peer->alices);
-    return bs_dst_addr(peer->script.sid, alice_first ? pair->a.jid : pair->b.jid,
+    return bs_dst_addr(stream_name(peer, FALSE), alice_first ? pair->a.jid : pair->b.jid,
                        alice_first ? pair->b.jid : pair->a.jid);
 }
 
@@ -393,9 +404,9 @@ dst_addr_to_let_in(const JinglePeer *peer)
     const Pair *pair = peer->script.pair;
     gboolean bob_first =
         peer->offers || peer->client->order == JINGLE_OFFERER_FIRST || peer->client->order == JINGLE_AS_SAID;
-    const char *sid = !peer->offers && peer->client->own_sid ? "a_stream_of_its_own" : peer->script.sid;
 
-    return bs_dst_addr(sid, bob_first ? pair->b.jid : pair->a.jid, bob_first ? pair->a.jid : pair->b.jid);
+    return bs_dst_addr(stream_name(peer, TRUE), bob_first ? pair->b.jid : pair->a.jid,
+                       bob_first ? pair->a.jid : pair->b.jid);
 }
 
 static void
@@ -421,6 +432,8 @@ choose(const JinglePeer *peer, gboolean proxy)
 
         if (is_proxy(node) != proxy || priority <= best_priority)
             continue;
+        if (peer->client->addresses_only && !g_hostname_is_ip_address(bs_jingle_attrib(node, "host")))
+            continue;
         if (peer->client->types != NULL &&
             strstr(peer->client->types, bs_jingle_attrib(node, "type")) == NULL)
             continue;
@@ -440,8 +453,9 @@ jingle_peer_dial(JinglePeer *peer, gboolean proxy)
 
     ck_assert_ptr_nonnull(dst_addr);
     if (proxy)
-        ck_assert_uint_eq(
-            script_dial_at(bs_jingle_attrib(chosen, "host"), (guint16)port, dst_addr, &peer->script.fd), 0);
+        ck_assert_uint_eq(script_dial_at(services_look_up(peer->services, bs_jingle_attrib(chosen, "host")),
+                                         (guint16)port, dst_addr, &peer->script.fd),
+                          0);
     else
         ck_assert_uint_eq(script_dial(dst_addr, &peer->script.fd), 0);
     peer->own_choice = (guint32)g_ascii_strtoull(bs_jingle_attrib(chosen, "priority"), NULL, 10);
@@ -544,7 +558,7 @@ void
 jingle_peer_use_own_proxy(JinglePeer *peer)
 {
     const Pair *pair = peer->script.pair;
-    const char *sid = !peer->offers && peer->client->own_sid ? "a_stream_of_its_own" : peer->script.sid;
+    const char *sid = stream_name(peer, TRUE);
     g_autofree char *dst_addr = bs_dst_addr(sid, pair->b.jid, pair->a.jid);
 
     ck_assert_uint_eq(

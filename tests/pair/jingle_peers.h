@@ -52,10 +52,12 @@ typedef struct {
     gboolean dstaddr_with_proxy;
     gboolean dstaddr_for_proxy; /* that of the peer is used for proxies */
     gboolean own_sid;           /* its answer has a stream id of its own */
+    gboolean names_by_session;  /* DST.ADDR has the id of the session instead, in version 3 */
     const char *direct;         /* its own address: {cid}, {jid}, {host}, {port} */
     const char *proxy;          /* its proxy: the same */
     guint32 priorities[2];      /* of these two */
     const char *types;          /* of candidates that it dials; NULL: all */
+    gboolean addresses_only;    /* it looks up no names of hosts */
     JingleOrder order;
     gboolean lets_in_all;  /* its port does not look at DST.ADDR */
     gboolean kills_dial;   /* it closes the connection that we dialled, if it sends */
@@ -93,10 +95,11 @@ extern const JingleClient jingle_clients[JINGLE_CLIENT_COUNT];
 typedef struct {
     ScriptPeer script;
     const JingleClient *client;
-    ProxyService *own_proxy; /* borrowed */
-    gboolean offers;         /* the file is the peer's */
-    gboolean lies;           /* about the hash */
-    gboolean empty;          /* the peer's file has no bytes */
+    const Services *services; /* borrowed, with ... */
+    ProxyService *own_proxy;  /* ... its proxy */
+    gboolean offers;          /* the file is the peer's */
+    gboolean lies;            /* about the hash */
+    gboolean empty;           /* the peer's file has no bytes */
     JingleHash hash_time;
     const char *version; /* of file transfer, in this session */
     char *session;
@@ -106,7 +109,7 @@ typedef struct {
     guint32 alices_choice; /* of its candidate that she uses; 0: none */
 } JinglePeer;
 
-JinglePeer *jingle_peer_new(Pair *pair, const JingleClient *client, ProxyService *own_proxy);
+JinglePeer *jingle_peer_new(Pair *pair, const JingleClient *client, const Services *services);
 void jingle_peer_free(JinglePeer *peer);
 
 /* Takes alice's request with this action, and acknowledges it as the client does. */

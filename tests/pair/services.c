@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "services.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <dnsquery.h>
 #include <eventloop.h>
+#include <netinet/in.h>
+#include <string.h>
 
 #include "purple_env.h"
 #include "transfer/jingle_xml.h"
@@ -75,6 +79,53 @@ services_take(Services *services, Side *from, const xmlnode *stanza)
     return FALSE;
 }
 
+/* Whose names are looked up. */
+static const Services *name_server;
+
+const char *
+services_look_up(const Services *services, const char *host)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(services->proxies); i++)
+        if (g_strcmp0(services->proxies[i]->name, host) == 0)
+            return services->proxies[i]->host;
+    return host;
+}
+
+/* libpurple frees the addresses. */
+static gboolean
+look_up(PurpleDnsQueryData *query, PurpleDnsQueryResolvedCallback resolved,
+        PurpleDnsQueryFailedCallback failed)
+{
+    const char *address = services_look_up(name_server, purple_dnsquery_get_host(query));
+    struct sockaddr_in6 *six = g_new0(struct sockaddr_in6, 1);
+    struct sockaddr_in *four = (struct sockaddr_in *)(gpointer)six;
+    gboolean ipv6 = strchr(address, ':') != NULL;
+    in_port_t port = g_htons(purple_dnsquery_get_port(query));
+    GSList *found = g_slist_append(NULL, GSIZE_TO_POINTER(ipv6 ? sizeof *six : sizeof *four));
+
+    (void)failed;
+    if (ipv6)
+        *six = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = port};
+    else
+        *four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
+    ck_assert_int_eq(inet_pton(ipv6 ? AF_INET6 : AF_INET, address,
+                               ipv6 ? (void *)&six->sin6_addr : (void *)&four->sin_addr),
+                     1);
+    resolved(query, g_slist_append(found, six));
+    return TRUE;
+}
+
+static PurpleDnsQueryUiOps dns_ops = {.resolve_host = look_up};
+
+void
+services_use_names(Services *services)
+{
+    name_server = services;
+    services->proxies[0]->name = "relay.one.test";
+    services->proxies[1]->name = "relay.two.test";
+    purple_dnsquery_set_ui_ops(&dns_ops);
+}
+
 guint
 services_count_working(const Side *side)
 {
@@ -110,6 +161,7 @@ void
 services_free(Services *services)
 {
     g_ptr_array_unref(services->answers);
+    purple_dnsquery_set_ui_ops(NULL);
     for (guint i = 0; i < G_N_ELEMENTS(services->proxies); i++)
         proxy_service_free(services->proxies[i]);
     g_free(services);

@@ -18,6 +18,11 @@ void services_free(Services *services);
 /* TRUE if the stanza is for a server or a proxy: it is answered, and does not go on to the other side. */
 gboolean services_take(Services *services, Side *from, const xmlnode *stanza);
 
+/* The proxies name themselves by a name from now on, which stands for the address as long as the services are
+ * there; and the address that such a name stands for, or `host` itself. */
+void services_use_names(Services *services);
+const char *services_look_up(const Services *services, const char *host);
+
 /* The side has proxies from now on, once `count` of them have been found to work. */
 void services_give_proxies(Side *side, guint count);
 guint services_count_working(const Side *side);

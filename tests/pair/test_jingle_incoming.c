@@ -48,7 +48,7 @@ teardown(void)
 static void
 meet(int number)
 {
-    peer = jingle_peer_new(pair, &jingle_clients[number], services->proxies[1]);
+    peer = jingle_peer_new(pair, &jingle_clients[number], services);
 }
 
 /* The client of that number offers its file, and alice accepts. */
@@ -198,16 +198,30 @@ START_TEST(over_its_proxy)
 }
 END_TEST
 
-START_TEST(over_our_proxy)
+static void
+go_over_our_proxy(int number)
 {
     services_give_proxies(&pair->a, 1);
-    begin(_i, JINGLE_NOWHERE);
+    begin(number, JINGLE_NOWHERE);
     jingle_peer_dial(peer, TRUE);
     jingle_peer_take_no_way(peer);
     jingle_peer_take_report(peer, "activated");
     send_all();
     ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_PROXY);
     ck_assert_uint_eq(services->proxies[0]->activations, 1);
+}
+
+START_TEST(over_our_proxy)
+{
+    go_over_our_proxy(_i);
+}
+END_TEST
+
+/* As most servers call theirs. */
+START_TEST(over_our_proxy_that_has_a_name)
+{
+    services_use_names(services);
+    go_over_our_proxy(_i);
 }
 END_TEST
 
@@ -453,6 +467,7 @@ add_cases(Suite *suite)
         over_the_better_of_both,
         over_its_proxy,
         over_our_proxy,
+        over_our_proxy_that_has_a_name,
         when_its_proxy_does_not_work,
         when_our_proxy_does_not_work,
         in_band_from_the_start,

@@ -256,7 +256,7 @@ answer_address(ProxyService *service, const xmlnode *iq)
 
     service->address_asked++;
     xmlnode_set_attrib(host, "jid", service->jid);
-    xmlnode_set_attrib(host, "host", service->host);
+    xmlnode_set_attrib(host, "host", service->name != NULL ? service->name : service->host);
     xmlnode_set_attrib(host, "port", port);
     return answer;
 }

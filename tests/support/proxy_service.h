@@ -17,6 +17,7 @@ typedef struct {
     const char *jid;
     ProxyManner manner; /* may be changed at any moment */
     char *host;
+    const char *name; /* borrowed: what it says instead of the address; NULL: the address */
     guint16 port;
     guint connections;   /* so far */
     guint address_asked; /* how often */
