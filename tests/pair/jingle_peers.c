@@ -259,6 +259,20 @@ take_transport(JinglePeer *peer, const xmlnode *request)
         peer->script.block = MIN(peer->script.block, bs_ibb_block_size(peer->alices));
 }
 
+static void
+check_candidates(const xmlnode *way)
+{
+    static const char *const needed[] = {"cid", "host", "jid", "port", "priority", "type"};
+
+    ck_assert_ptr_nonnull(bs_jingle_attrib(way, "dstaddr"));
+    for (const xmlnode *node = bs_xml_first_element(way); node != NULL; node = bs_xml_next_element(node)) {
+        ck_assert(bs_xml_is(node, "candidate", BS_NS_S5B));
+        for (guint i = 0; i < G_N_ELEMENTS(needed); i++)
+            ck_assert_ptr_nonnull(bs_jingle_attrib(node, needed[i]));
+        ck_assert_str_ne(bs_jingle_attrib(node, "priority"), "0");
+    }
+}
+
 void
 jingle_peer_take_answer(JinglePeer *peer)
 {
@@ -270,6 +284,8 @@ jingle_peer_take_answer(JinglePeer *peer)
     ck_assert(bs_xml_is(bs_jingle_description(content), "description", xmlns));
     take_transport(peer, answer);
     ck_assert_str_eq(peer->script.sid, "the_stream");
+    if (bs_xml_is(peer->alices, "transport", BS_NS_S5B))
+        check_candidates(peer->alices);
     if (peer->client->opens_early && bs_xml_is(peer->alices, "transport", BS_NS_JINGLE_IBB))
         script_open(&peer->script, peer->client->open);
     acknowledge(peer, answer);
@@ -286,20 +302,6 @@ check_file(const xmlnode *described)
     ck_assert_str_eq(offer->name, "f");
     ck_assert_uint_ne(offer->size, BS_SIZE_UNKNOWN);
     ck_assert_uint_ne(offer->hashes | offer->hashes_promised, 0);
-}
-
-static void
-check_candidates(const xmlnode *way)
-{
-    static const char *const needed[] = {"cid", "host", "jid", "port", "priority", "type"};
-
-    ck_assert_ptr_nonnull(bs_jingle_attrib(way, "dstaddr"));
-    for (const xmlnode *node = bs_xml_first_element(way); node != NULL; node = bs_xml_next_element(node)) {
-        ck_assert(bs_xml_is(node, "candidate", BS_NS_S5B));
-        for (guint i = 0; i < G_N_ELEMENTS(needed); i++)
-            ck_assert_ptr_nonnull(bs_jingle_attrib(node, needed[i]));
-        ck_assert_str_ne(bs_jingle_attrib(node, "priority"), "0");
-    }
 }
 
 static void

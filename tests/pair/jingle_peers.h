@@ -14,10 +14,11 @@
 /* When a sender tells the file's hash: a bit set of what it is known to do, and one of these in a test. */
 typedef enum {
     JINGLE_HASH_IN_OFFER = 1,
-    JINGLE_HASH_PROMISED = 2, /* ... it follows the bytes */
-    JINGLE_HASH_LATE = 4,     /* it follows the bytes, and nothing was said of it before */
-    JINGLE_HASH_TOO_LATE = 8, /* when the session is over */
-    JINGLE_HASH_NEVER = 16,
+    JINGLE_HASH_PROMISED = 2,  /* ... it follows the bytes */
+    JINGLE_HASH_EARLY = 4,     /* it follows the offer */
+    JINGLE_HASH_LATE = 8,      /* it follows the bytes, and nothing was said of it before */
+    JINGLE_HASH_TOO_LATE = 16, /* when the session is over */
+    JINGLE_HASH_NEVER = 32,
 } JingleHash;
 
 /* Whose JID comes first in DST.ADDR for a responder's own address, about which XEP-0260 says nothing. */

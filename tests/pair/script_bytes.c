@@ -61,8 +61,11 @@ script_dial_at(const char *host, guint16 port, const char *dst_addr, int *fd)
     memcpy(request + 5, dst_addr, strlen(dst_addr));
     script_send_bytes(*fd, request, 5 + strlen(dst_addr) + 2);
     script_receive_bytes(*fd, reply, 2);
-    if (reply[1] == 0)
+    if (reply[1] == 0) {
         script_receive_bytes(*fd, reply + 2, 3 + strlen(dst_addr) + 2);
+        /* Dino and Smack look at all of it (XEP-0065, 5.3.2). */
+        ck_assert_mem_eq(reply + 2, request + 2, 3 + strlen(dst_addr) + 2);
+    }
     return reply[1];
 }
 
