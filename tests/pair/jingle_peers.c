@@ -273,6 +273,16 @@ check_candidates(const xmlnode *way)
     }
 }
 
+static guint64
+wanted_from(const xmlnode *described)
+{
+    BsJingleFileVersion version;
+    g_autoptr(BsFileOffer) wanted = bs_jingle_file_parse(described, &version, NULL);
+
+    ck_assert_ptr_nonnull(wanted);
+    return wanted->range_offset;
+}
+
 void
 jingle_peer_take_answer(JinglePeer *peer)
 {
@@ -282,6 +292,7 @@ jingle_peer_take_answer(JinglePeer *peer)
 
     ck_assert_str_eq(bs_jingle_attrib(content, "senders"), "initiator");
     ck_assert(bs_xml_is(bs_jingle_description(content), "description", xmlns));
+    peer->wanted_from = wanted_from(bs_jingle_description(content));
     take_transport(peer, answer);
     ck_assert_str_eq(peer->script.sid, "the_stream");
     if (bs_xml_is(peer->alices, "transport", BS_NS_S5B))
@@ -540,22 +551,6 @@ jingle_peer_own_dial_wins(const JinglePeer *peer)
     return peer->own_choice > peer->alices_choice;
 }
 
-static void
-activate_own_proxy(JinglePeer *peer, const char *sid)
-{
-    const Pair *pair = peer->script.pair;
-    g_autofree char *xml = g_strdup_printf(
-        "<iq type='set' id='activate' from='%s' to='%s'><query xmlns='http://jabber.org/protocol/bytestreams'"
-        " sid='%s'><activate>%s</activate></query></iq>",
-        pair->b.jid, peer->own_proxy->jid, sid, pair->a.jid);
-    xmlnode *request = xmlnode_from_str(xml, -1);
-    xmlnode *answer = proxy_service_answer(peer->own_proxy, request);
-
-    ck_assert_str_eq(bs_jingle_attrib(answer, "type"), "result");
-    xmlnode_free(answer);
-    xmlnode_free(request);
-}
-
 void
 jingle_peer_use_own_proxy(JinglePeer *peer)
 {
@@ -567,7 +562,7 @@ jingle_peer_use_own_proxy(JinglePeer *peer)
         script_dial_at(peer->own_proxy->host, peer->own_proxy->port, dst_addr, &peer->script.fd), 0);
     if (peer->client->activates_early)
         say_report(peer, peer->client->activated, "proxy");
-    activate_own_proxy(peer, sid);
+    ck_assert(proxy_service_activate(peer->own_proxy, sid, pair->b.jid, pair->a.jid));
     if (!peer->client->activates_early)
         say_report(peer, peer->client->activated, "proxy");
 }

@@ -106,6 +106,7 @@ typedef struct {
     char *session;
     char *content;
     const xmlnode *alices; /* her <transport/>, in a stanza that the inbox owns */
+    guint64 wanted_from;   /* the first byte that she asked for */
     guint32 own_choice;    /* the priority of her candidate that is used; 0: none */
     guint32 alices_choice; /* of its candidate that she uses; 0: none */
 } JinglePeer;

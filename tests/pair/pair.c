@@ -2,11 +2,13 @@
 #include "pair.h"
 
 #include <eventloop.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "purple_env.h"
 #include "stanza/xml.h"
 #include "transfer/jingle_xml.h"
+#include "worker.h"
 
 #define HANG_SECONDS 60
 
@@ -302,9 +304,31 @@ side_init(Side *side, Pair *pair, Side *peer, const char *jid, gboolean scripted
 }
 
 static void
+forget(Side *side)
+{
+    GDir *dir;
+    const char *name;
+
+    bs_memory_free(side->memory);
+    if (side->folder == NULL)
+        return;
+    bs_workers_wait(HANG_SECONDS * 1000);
+    dir = g_dir_open(side->folder, 0, NULL);
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(side->folder, name, NULL);
+
+        g_unlink(path);
+    }
+    g_clear_pointer(&dir, g_dir_close);
+    g_rmdir(side->folder);
+    g_free(side->folder);
+}
+
+static void
 side_clear(Side *side)
 {
     bs_endpoint_free(side->endpoint);
+    forget(side);
     bs_proxies_free(side->proxies);
     bs_iq_link_free(side->link);
     g_byte_array_unref(side->received);
@@ -389,6 +413,39 @@ void
 pair_accept(Side *side)
 {
     bs_transfer_accept(side->transfer, sink_new(side));
+}
+
+/* The id of what is remembered of the file that is offered to `side`. */
+static const char *
+remember(Side *side)
+{
+    BsRemembered item = {
+        .incoming = TRUE,
+        .account = (char *)"",
+        .peer = (char *)side->peer->jid,
+        .file = (BsFileOffer *)bs_transfer_file(side->transfer),
+        .path = (char *)"/f",
+        .part = (char *)"/f.part",
+    };
+
+    side->folder = g_dir_make_tmp("bytestreams-pair-XXXXXX", NULL);
+    side->memory = bs_memory_new(side->folder);
+    bs_endpoint_set_memory(side->endpoint, side->memory);
+    return bs_memory_add(side->memory, &item)->id;
+}
+
+void
+pair_accept_rest(Side *side, guint64 offset, guint hashes)
+{
+    BsDigest *digest = bs_digest_new(hashes);
+
+    for (guint64 i = 0; i < offset; i++) {
+        guint8 byte = pair_byte(i);
+
+        bs_digest_update(digest, &byte, 1);
+        g_byte_array_append(side->received, &byte, 1);
+    }
+    bs_transfer_accept_rest(side->transfer, sink_new(side), offset, digest, remember(side));
 }
 
 static gboolean

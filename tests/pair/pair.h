@@ -5,6 +5,7 @@
 #define BS_TEST_PAIR_H
 
 #include "transfer/endpoint.h"
+#include "transfer/memory.h"
 #include "transfer/transfer.h"
 
 typedef struct _Pair Pair;
@@ -35,6 +36,8 @@ struct _Side {
     const char *jid;
     BsIqLink *link;
     BsProxies *proxies;   /* a test's, freed with the side; NULL: none */
+    BsMemory *memory;     /* of unfinished files, in ... */
+    char *folder;         /* ... this folder; both NULL: none */
     BsEndpoint *endpoint; /* NULL for a scripted side, whose stanzas the test writes and reads */
 
     SideUser user;
@@ -92,6 +95,10 @@ void pair_offer_by_si(Side *from, const char *name, guint64 length);
 
 /* The user of a side that waited accepts. */
 void pair_accept(Side *side);
+
+/* The same where the first `offset` bytes of the file are there already, of which `hashes` (a bit set) are
+ * known. */
+void pair_accept_rest(Side *side, guint64 offset, guint hashes);
 
 /* An offer of that name and size with sha-256 promised. */
 BsFileOffer *pair_file(const char *name, guint64 length);

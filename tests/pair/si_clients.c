@@ -51,6 +51,7 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
             "<error code='403' type='cancel'>" STANZA_ERROR("forbidden") ERROR_TEXT("Declined") "</error>",
         .query = QUERY(" sid='{sid}' mode='tcp'", "{hosts}{fast}"),
         .used = USED(""),
+        .proxy = "<proxy xmlns='http://affinix.com/jabber/stream'/>",
         .no_way_type = "error",
         .no_way = "<error code='404' type='cancel'>" STANZA_ERROR("remote-server-not-found")
             ERROR_TEXT("Could not connect to given hosts") "</error>",

@@ -131,6 +131,14 @@ method_named(const xmlnode *value)
     return 0;
 }
 
+static guint64
+wanted_from(const xmlnode *answer)
+{
+    const char *offset = bs_jingle_attrib(xmlnode_get_child(answer, "si/file/range"), "offset");
+
+    return offset != NULL ? g_ascii_strtoull(offset, NULL, 10) : 0;
+}
+
 guint
 si_peer_take_agreement(SiPeer *peer)
 {
@@ -143,6 +151,7 @@ si_peer_take_agreement(SiPeer *peer)
     ck_assert((multiple != NULL) == peer->client->multiple);
     if (multiple != NULL)
         ck_assert_uint_eq(method_named(bs_xml_first_element(multiple)), method_named(value));
+    peer->wanted_from = wanted_from(answer);
     return method_named(value);
 }
 
@@ -204,12 +213,20 @@ append_host(const SiPeer *peer, GString *hosts, guint16 port)
                            peer->script.address, port);
 }
 
+static void
+ask_to_dial(SiPeer *peer, const char *hosts)
+{
+    const char *fast = peer->offers ? "<fast xmlns='http://affinix.com/jabber/stream'/>" : "";
+    g_autofree char *query =
+        script_fill(peer->client->query, "sid", peer->script.sid, "hosts", hosts, "fast", fast, NULL);
+
+    script_ask(&peer->script, query);
+}
+
 void
 si_peer_tell_hosts(SiPeer *peer, SiHosts hosts)
 {
-    const char *fast = peer->offers ? "<fast xmlns='http://affinix.com/jabber/stream'/>" : "";
     g_autoptr(GString) told = g_string_new(NULL);
-    g_autofree char *query = NULL;
 
     if (hosts != SI_HOST_LIVE) {
         guint16 dead_port;
@@ -221,8 +238,27 @@ si_peer_tell_hosts(SiPeer *peer, SiHosts hosts)
         peer->script.listening = script_bind(&peer->script, TRUE, &peer->script.port);
         append_host(peer, told, peer->script.port);
     }
-    query = script_fill(peer->client->query, "sid", peer->script.sid, "hosts", told->str, "fast", fast, NULL);
-    script_ask(&peer->script, query);
+    ask_to_dial(peer, told->str);
+}
+
+void
+si_peer_tell_proxy(SiPeer *peer, const ProxyService *proxy)
+{
+    g_autofree char *host =
+        g_strdup_printf("<streamhost jid='%s' host='%s' port='%u'>%s</streamhost>", proxy->jid, proxy->host,
+                        proxy->port, peer->client->proxy != NULL ? peer->client->proxy : "");
+
+    ask_to_dial(peer, host);
+}
+
+void
+si_peer_use_own_proxy(SiPeer *peer, ProxyService *proxy)
+{
+    const Pair *pair = peer->script.pair;
+    g_autofree char *dst_addr = bs_dst_addr(peer->script.sid, pair->b.jid, pair->a.jid);
+
+    ck_assert_uint_eq(script_dial_at(proxy->host, proxy->port, dst_addr, &peer->script.fd), 0);
+    ck_assert(proxy_service_activate(proxy, peer->script.sid, pair->b.jid, pair->a.jid));
 }
 
 void
@@ -282,6 +318,21 @@ si_peer_dial(SiPeer *peer, const xmlnode *request)
     ck_assert_str_eq(bs_jingle_attrib(host, "jid"), peer->script.pair->a.jid);
     ck_assert_uint_eq(script_dial(dst_addr, &peer->script.fd), 0);
     answer_used(peer, request, bs_jingle_attrib(host, "jid"));
+}
+
+void
+si_peer_dial_proxy(SiPeer *peer, const xmlnode *request, const ProxyService *proxy)
+{
+    const Pair *pair = peer->script.pair;
+    g_autofree char *dst_addr = bs_dst_addr(peer->script.sid, pair->a.jid, pair->b.jid);
+    const xmlnode *host = bs_xml_first_element(bs_xml_child(request, "query", S5B));
+
+    while (host != NULL && g_strcmp0(bs_jingle_attrib(host, "jid"), proxy->jid) != 0)
+        host = bs_xml_next_element(host);
+    ck_assert_ptr_nonnull(host);
+    ck_assert_str_eq(bs_jingle_attrib(host, "host"), proxy->host);
+    ck_assert_uint_eq(script_dial_at(proxy->host, proxy->port, dst_addr, &peer->script.fd), 0);
+    answer_used(peer, request, proxy->jid);
 }
 
 void

@@ -4,6 +4,7 @@
 #define BS_TEST_SI_PEERS_H
 
 #include "script_peer.h"
+#include "services.h"
 
 /* How many bytes the peer's file has, and ours. */
 #define SI_FILE_LENGTH 20000
@@ -23,6 +24,7 @@ typedef struct {
     const char *declined;    /* <error/>: its user does not want the file */
     const char *query;       /* <query/>: {sid}, {hosts}, {fast} */
     const char *used;        /* <query/>: {sid}, {jid} */
+    const char *proxy;       /* within the <streamhost/> of a proxy; NULL: nothing */
     const char *no_way_type; /* the IQ's type when it reached no streamhost ... */
     const char *no_way;      /* ... and its <error/> */
     const char *bound;       /* BND.ADDR when it lets somebody in; NULL: what was asked for */
@@ -42,9 +44,10 @@ extern const SiClient si_clients[SI_CLIENT_COUNT];
 typedef struct {
     ScriptPeer script;
     const SiClient *client;
-    gboolean offers; /* the file is the peer's */
-    gboolean lies;   /* about the hash */
-    gboolean empty;  /* the peer's file has no bytes */
+    gboolean offers;     /* the file is the peer's */
+    gboolean lies;       /* about the hash */
+    gboolean empty;      /* the peer's file has no bytes */
+    guint64 wanted_from; /* the first byte of it that alice wants */
 } SiPeer;
 
 SiPeer *si_peer_new(Pair *pair, const SiClient *client);
@@ -71,13 +74,20 @@ typedef enum {
 } SiHosts;
 void si_peer_tell_hosts(SiPeer *peer, SiHosts hosts);
 
+/* Tells its proxy instead; and, once alice has said that she uses it: connects there, and has it activated.
+ */
+void si_peer_tell_proxy(SiPeer *peer, const ProxyService *proxy);
+void si_peer_use_own_proxy(SiPeer *peer, ProxyService *proxy);
+
 /* Lets the next connection in, with the SOCKS5 handshake; and that in two steps. */
 void si_peer_let_in(SiPeer *peer);
 void si_peer_hear_request(SiPeer *peer);
 void si_peer_grant_request(SiPeer *peer);
 
-/* Dials one of our streamhosts in `request` and says so; or says that it could reach none. */
+/* Dials one of our streamhosts in `request`, or our proxy among them, and says so; or says that it could
+ * reach none. */
 void si_peer_dial(SiPeer *peer, const xmlnode *request);
+void si_peer_dial_proxy(SiPeer *peer, const xmlnode *request, const ProxyService *proxy);
 void si_peer_say_no_way(SiPeer *peer, const xmlnode *request);
 
 /* `stanza` says that the streamhost of `jid` is used. */

@@ -388,6 +388,49 @@ START_TEST(too_many_bytes_are_noticed)
 }
 END_TEST
 
+/* Of the same file, offered again, only the rest is sent. */
+static void
+offer_again(int number, guint places)
+{
+    pair->a.user = USER_WAITS;
+    meet(number);
+    jingle_peer_offer(peer, places);
+    bs_test_run_for(50);
+    pair_accept_rest(&pair->a, 12345, bs_transfer_hashes_for_rest(bs_transfer_file(pair->a.transfer)));
+    jingle_peer_take_answer(peer);
+    ck_assert_uint_eq(peer->wanted_from, 12345);
+}
+
+START_TEST(from_the_middle)
+{
+    if (jingle_clients[_i].can_range) {
+        offer_again(_i, JINGLE_NOWHERE);
+        jingle_peer_dial(peer, FALSE);
+        jingle_peer_take_no_way(peer);
+        script_send_file(&peer->script, 12345, JINGLE_FILE_LENGTH - 12345);
+        shutdown(peer->script.fd, SHUT_WR);
+        check_arrived(JINGLE_FILE_LENGTH);
+    } else {
+        meet(_i);
+    }
+}
+END_TEST
+
+START_TEST(from_the_middle_in_band)
+{
+    if (jingle_clients[_i].can_range) {
+        offer_again(_i, JINGLE_IN_BAND);
+        if (!peer->client->opens_early)
+            script_open(&peer->script, peer->client->open);
+        script_send_blocks(&peer->script, 12345, JINGLE_FILE_LENGTH - 12345);
+        script_close(&peer->script);
+        check_arrived(JINGLE_FILE_LENGTH);
+    } else {
+        meet(_i);
+    }
+}
+END_TEST
+
 /* Gajim and others call a success what breaks off, and nobody sends the rest. */
 START_TEST(a_truncated_file_is_noticed)
 {
@@ -502,8 +545,13 @@ add_cases(Suite *suite)
         in_band_when_neither_reaches_the_other,
     };
     const TTest *const files[] = {
-        whenever_the_hash_comes,    a_wrong_hash_is_noticed,     a_file_without_bytes,
-        too_many_bytes_are_noticed, a_truncated_file_is_noticed,
+        from_the_middle,
+        from_the_middle_in_band,
+        whenever_the_hash_comes,
+        a_wrong_hash_is_noticed,
+        a_file_without_bytes,
+        too_many_bytes_are_noticed,
+        a_truncated_file_is_noticed,
     };
     const TTest *const cancelled[] = {
         the_peer_cancels_its_offer,        the_peer_cancels_while_bytes_move, our_user_declines,

@@ -336,6 +336,21 @@ START_TEST(from_the_middle)
 }
 END_TEST
 
+START_TEST(from_the_middle_in_band)
+{
+    peer = jingle_peer_new(pair, &jingle_clients[_i], services);
+    if (!peer->client->can_range)
+        return;
+    jingle_peer_be_offered(peer, JINGLE_FILE_LENGTH, TRUE);
+    jingle_peer_accept(peer, JINGLE_IN_BAND, 12345);
+    script_take_open(&peer->script);
+    script_take_blocks(&peer->script, 12345, JINGLE_FILE_LENGTH - 12345);
+    script_take_close(&peer->script);
+    take_checksum();
+    end_well();
+}
+END_TEST
+
 /* Whoever closes the connection when it has all bytes, and says nothing, is not waited for. */
 START_TEST(to_a_peer_that_says_nothing_at_the_end)
 {
@@ -445,6 +460,7 @@ add_cases(Suite *suite)
     const TTest *const files[] = {
         a_file_without_bytes,
         from_the_middle,
+        from_the_middle_in_band,
         to_a_peer_that_says_nothing_at_the_end,
         success_before_the_last_byte_is_none,
         a_damaged_file,

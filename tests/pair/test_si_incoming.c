@@ -16,14 +16,25 @@
 #define ONLY_IN_BAND (1u << BS_SI_IN_BAND)
 
 static Pair *pair;
+static Services *services;
 static SiPeer *peer;
+
+static StanzaFate
+filter(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
+{
+    (void)the_pair;
+    (void)number;
+    return services_take(services, from, stanza) ? FATE_IS_LOST : FATE_ARRIVES;
+}
 
 static void
 setup(void)
 {
     /* What alice waits for at the end is not what is tested here. */
     bs_test_hurry(5);
+    services = services_new();
     pair = pair_new_scripted();
+    pair->filter = filter;
 }
 
 static void
@@ -32,6 +43,7 @@ teardown(void)
     si_peer_free(peer);
     peer = NULL;
     pair_free(pair);
+    services_free(services);
     bs_test_hurry(1);
     ck_assert_uint_eq(bs_listener_port(), 0);
 }
@@ -139,6 +151,22 @@ START_TEST(over_our_streamhost_in_the_fast_mode)
 }
 END_TEST
 
+START_TEST(over_its_proxy)
+{
+    begin(_i, BOTH);
+    si_peer_tell_proxy(peer, services->proxies[1]);
+    si_check_used(script_take(&peer->script, "result", "query"), services->proxies[1]->jid);
+    refuse_alices_hosts();
+    si_peer_use_own_proxy(peer, services->proxies[1]);
+    if (peer->client->fast)
+        script_send_bytes(peer->script.fd, "\r", 1);
+    script_send_file(&peer->script, 0, SI_FILE_LENGTH);
+    shutdown(peer->script.fd, SHUT_WR);
+    check_arrived(FALSE);
+    ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_PROXY);
+}
+END_TEST
+
 /* The client of that number is about to fail with SOCKS5. Timers keep the pace at which they are set. */
 static void
 begin_in_vain(int number)
@@ -215,6 +243,53 @@ START_TEST(a_wrong_hash_is_noticed)
         check_lost(BS_END_DAMAGED);
     else
         check_arrived(FALSE);
+}
+END_TEST
+
+/* Of the same file, offered again, only the rest is sent. */
+static void
+offer_again(int number, guint methods)
+{
+    pair->a.user = USER_WAITS;
+    peer = si_peer_new(pair, &si_clients[number]);
+    si_peer_offer(peer, methods);
+    bs_test_run_for(50);
+    pair_accept_rest(&pair->a, 12345, bs_transfer_hashes_for_rest(bs_transfer_file(pair->a.transfer)));
+    si_peer_take_agreement(peer);
+    ck_assert_uint_eq(peer->wanted_from, 12345);
+}
+
+/* Psi tells no hash: nothing that comes in parts is asked of it. */
+static gboolean
+can_send_rest(int number)
+{
+    return si_clients[number].part != NULL && si_clients[number].hashes;
+}
+
+START_TEST(from_the_middle)
+{
+    if (can_send_rest(_i)) {
+        offer_again(_i, BOTH);
+        connect_to_peer(SI_HOST_LIVE);
+        script_send_file(&peer->script, 12345, SI_FILE_LENGTH - 12345);
+        check_arrived(FALSE);
+    } else {
+        peer = si_peer_new(pair, &si_clients[_i]);
+    }
+}
+END_TEST
+
+START_TEST(from_the_middle_in_band)
+{
+    if (can_send_rest(_i)) {
+        offer_again(_i, ONLY_IN_BAND);
+        script_open(&peer->script, peer->client->open);
+        script_send_blocks(&peer->script, 12345, SI_FILE_LENGTH - 12345);
+        script_close(&peer->script);
+        check_arrived(TRUE);
+    } else {
+        peer = si_peer_new(pair, &si_clients[_i]);
+    }
 }
 END_TEST
 
@@ -479,6 +554,8 @@ add_cases(Suite *suite)
         directly,
         directly_past_a_dead_streamhost,
         over_our_streamhost_in_the_fast_mode,
+        over_its_proxy,
+        from_the_middle,
         a_file_without_bytes,
         a_wrong_hash_is_noticed,
         a_truncated_stream_is_noticed,
@@ -487,6 +564,7 @@ add_cases(Suite *suite)
     const TTest *const in_band[] = {
         in_band_without_any_streamhosts,
         in_band_where_nothing_else_is_offered,
+        from_the_middle_in_band,
         a_file_without_bytes_in_band,
         a_truncated_in_band_stream_is_noticed,
         an_in_band_stream_without_blocks_is_given_up,

@@ -18,14 +18,25 @@
 #define ONLY_IN_BAND (1u << BS_SI_IN_BAND)
 
 static Pair *pair;
+static Services *services;
 static SiPeer *peer;
+
+static StanzaFate
+filter(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
+{
+    (void)the_pair;
+    (void)number;
+    return services_take(services, from, stanza) ? FATE_IS_LOST : FATE_ARRIVES;
+}
 
 static void
 setup(void)
 {
     /* What alice waits for at the end is not what is tested here. */
     bs_test_hurry(5);
+    services = services_new();
     pair = pair_new_scripted();
+    pair->filter = filter;
 }
 
 static void
@@ -34,6 +45,7 @@ teardown(void)
     si_peer_free(peer);
     peer = NULL;
     pair_free(pair);
+    services_free(services);
     bs_test_hurry(1);
     ck_assert_uint_eq(bs_listener_port(), 0);
 }
@@ -180,6 +192,25 @@ START_TEST(over_the_peers_streamhost_in_the_fast_mode)
 }
 END_TEST
 
+START_TEST(over_our_proxy)
+{
+    const xmlnode *request;
+
+    services_give_proxies(&pair->a, 1);
+    begin(_i, BOTH);
+    request = take_alices_hosts();
+    if (peer->client->fast) {
+        si_peer_tell_hosts(peer, SI_HOST_DEAD);
+        script_take(&peer->script, "error", NULL);
+    }
+    si_peer_dial_proxy(peer, request, services->proxies[0]);
+    take_choice();
+    receive_bytes(0, SI_FILE_LENGTH);
+    ck_assert_int_eq(pair->a.route.type, BS_CANDIDATE_PROXY);
+    ck_assert_uint_eq(services->proxies[0]->activations, 1);
+}
+END_TEST
+
 START_TEST(a_file_without_bytes)
 {
     peer = si_peer_new(pair, &si_clients[_i]);
@@ -242,6 +273,18 @@ START_TEST(in_band_when_the_peer_names_another_streamhost)
     script_answer(&peer->script, request, "result",
                   "<query xmlns='http://jabber.org/protocol/bytestreams'>"
                   "<streamhost-used jid='proxy.elsewhere.test'/></query>");
+    go_on_without_socks5();
+}
+END_TEST
+
+START_TEST(in_band_when_our_proxy_does_not_work)
+{
+    services_give_proxies(&pair->a, 1);
+    begin(_i, BOTH);
+    services->proxies[0]->manner = PROXY_REFUSES_ACTIVATION;
+    if (peer->client->fast)
+        return;
+    si_peer_dial_proxy(peer, take_alices_hosts(), services->proxies[0]);
     go_on_without_socks5();
 }
 END_TEST
@@ -448,6 +491,7 @@ add_cases(Suite *suite)
         to_a_peer_that_hangs_up_first,
         directly_to_a_peer_without_streamhosts,
         over_the_peers_streamhost_in_the_fast_mode,
+        over_our_proxy,
         a_file_without_bytes,
         a_part_is_sent_where_it_is_wanted,
         a_peer_that_breaks_off_is_noticed,
@@ -466,6 +510,7 @@ add_cases(Suite *suite)
         in_band_when_the_peer_cannot_connect,
         in_band_when_our_port_refuses_the_peer,
         in_band_when_the_peer_names_another_streamhost,
+        in_band_when_our_proxy_does_not_work,
     };
     const TTest *const answers[] = {
         the_peers_user_declines,

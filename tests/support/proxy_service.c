@@ -186,9 +186,8 @@ begin_to_pass(End *end, End *other)
     end->watch = purple_input_add(end->fd, PURPLE_INPUT_READ, pass_on, end);
 }
 
-/* TRUE if both parties are connected under the hash of this stream. */
-static gboolean
-activate(ProxyService *service, const char *sid, const char *from, const char *target)
+gboolean
+proxy_service_activate(ProxyService *service, const char *sid, const char *from, const char *target)
 {
     g_autofree char *dst_addr = bs_dst_addr(sid, from, target);
     End *first = NULL;
@@ -240,8 +239,8 @@ answer_activation(ProxyService *service, const xmlnode *iq, const xmlnode *query
         return NULL;
     if (service->manner == PROXY_REFUSES_ACTIVATION)
         return new_error(iq, "not-allowed");
-    if (!activate(service, xmlnode_get_attrib((xmlnode *)query, "sid"),
-                  xmlnode_get_attrib((xmlnode *)iq, "from"), target))
+    if (!proxy_service_activate(service, xmlnode_get_attrib((xmlnode *)query, "sid"),
+                                xmlnode_get_attrib((xmlnode *)iq, "from"), target))
         return new_error(iq, "item-not-found");
     return new_answer("result", iq);
 }

@@ -41,6 +41,9 @@ void proxy_service_kill(ProxyService *service);
 /* What it answers to `iq`, the caller's; NULL if it does not. */
 xmlnode *proxy_service_answer(ProxyService *service, const xmlnode *iq);
 
+/* The requester with the JID `from` has the stream activated, without a stanza: TRUE if that went well. */
+gboolean proxy_service_activate(ProxyService *service, const char *sid, const char *from, const char *target);
+
 /* What a server `domain` answers to `iq` whose services have these JIDs (NULL-terminated), the caller's. */
 xmlnode *proxy_service_items(const char *domain, const char *const *jids, const xmlnode *iq);
 
