@@ -7,13 +7,15 @@ import time
 
 import network
 from case import MIB
-from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, TO, WE_DIAL, Place
+from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, SEVERAL, TO, WE_DIAL, Place
 from prosody import PROXY
 
 PATIENCE = 75
 ELSEWHERE = "two.test"  # a domain without a proxy
 EXPECTED = {WE_DIAL: ("direct", "dialled by us"), IT_DIALS: ("direct", "dialled by the peer"), ITS_PROXY: ("proxy",),
             OUR_PROXY: ("proxy",), IN_BAND: ("in-band",)}
+FILES = ("one.bin", "two.bin", "three.bin")
+DECLINED = "two.bin"
 
 
 class Failed(Exception):
@@ -22,7 +24,7 @@ class Failed(Exception):
 
 def firewalls(route):
     """Before us, before it: whoever is dialled must be reachable."""
-    return route != IT_DIALS, route != WE_DIAL
+    return route not in (IT_DIALS, SEVERAL), route not in (WE_DIAL, SEVERAL)
 
 
 def make_ends(case, client, route, faults):
@@ -70,6 +72,35 @@ def move(case, client, us, it, direction):
     check_arrived(os.path.join(it.downloads if direction == TO else us.client.downloads, "file.bin"), source)
 
 
+def answer(us, name, since):
+    """To the question about a file that has been offered."""
+    question = us.client.wait("dialog", since, kind="action", where=lambda it: " %s " % name in it["primary"])
+    us.client.tell("answer", question["id"], "decline" if name == DECLINED else "accept")
+    if name != DECLINED:
+        where = us.client.wait("dialog", since, kind="save", file=name)
+        us.client.tell("answer", where["id"], "accept")
+
+
+def move_several(case, client, us, it):
+    """All have been offered before the first is answered; one is declined, and the others arrive."""
+    sources = {name: case.file(name, 300 * 1024) for name in FILES}
+    us.client.always("hold")
+    since = us.client.now()
+    for source in sources.values():
+        client.send(it, us.jid, source)
+    got = {name: us.client.wait("xfer", since, PATIENCE, stage="file-recv-request", name=name)["id"] for name in FILES}
+    for name in FILES:
+        answer(us, name, since)
+    for name, xfer in got.items():
+        if name == DECLINED:
+            case.cancelled(us, xfer)
+        else:
+            us.client.stage(xfer, "file-recv-complete", since, PATIENCE)
+            check_arrived(os.path.join(us.client.downloads, name), sources[name])
+    if os.path.exists(os.path.join(us.client.downloads, DECLINED)):
+        raise Failed("what was declined has arrived")
+
+
 def check_route(us, route):
     line = [text for text in us.client.story() if "nominated" in text][-1]
     if not all(part in line for part in EXPECTED[route]):
@@ -80,8 +111,11 @@ def play(case, client, direction, route, faults):
     """Returns None, or why it failed. `faults`: which of the client's are mended."""
     try:
         us, it = make_ends(case, client, route, faults)
-        move(case, client, us, it, direction)
-        check_route(us, route)
+        if route == SEVERAL:
+            move_several(case, client, us, it)
+        else:
+            move(case, client, us, it, direction)
+            check_route(us, route)
     except Exception as error:  # of a client that ended, that a wait gave up ...
         return str(error) or type(error).__name__
     return None

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 
 import gajim
+import psi
 from prosody import DOMAIN, PASSWORD
 
 TO, FROM = "to it", "from it"
 WE_DIAL, IT_DIALS, ITS_PROXY, OUR_PROXY, IN_BAND = ROUTES = (
     "direct, we dial", "direct, it dials", "its proxy", "our proxy", "in-band")
+SEVERAL = "several at once"  # files from it, over whatever route
 
 PATIENCE = 75  # Gajim takes half a minute to give an address up, and may have two
 
@@ -24,7 +26,23 @@ class Place:
         self.port = server.port
 
 
-class GajimClient:
+class DrivenClient:
+    """What is the same for all that are driven.Driven."""
+
+    @staticmethod
+    def send(client, to, path):
+        client.send(to, path)
+
+    @staticmethod
+    def ended(client):
+        """Why it failed; None if it is complete."""
+        event = client.wait("completed", "failed", patience=PATIENCE)
+        if event is None:
+            return "nothing happened"
+        return None if event["event"] == "completed" else event["why"]
+
+
+class GajimClient(DrivenClient):
     name = "Gajim"
     # What was found to be in the way, as sets to be tried one after the other.
     faults = {
@@ -62,17 +80,37 @@ class GajimClient:
             raise OSError("Gajim did not come online")
         return client
 
-    @staticmethod
-    def send(client, to, path):
-        client.send(to, path)
+
+class PsiClient(DrivenClient):
+    """The one that Debian has speaks stream initiation only, in its fast mode, where both dial and both offer proxies."""
+
+    name = "Psi"
+    faults = {
+        (TO, IN_BAND): (["one-way"],),
+        (FROM, IN_BAND): (["one-way"],),
+    }
+    default_faults = {TO: (), FROM: ()}
+    explanations = {
+        "one-way": "gives up when no connection comes about, as stream initiation agrees on one way before; it goes where "
+                   "its account is set to in-band transfers only",
+    }
+    impossible = {}
 
     @staticmethod
-    def ended(client):
-        """Why it failed; None if it is complete."""
-        event = client.wait("completed", "failed", patience=PATIENCE)
-        if event is None:
-            return "nothing happened"
-        return None if event["event"] == "completed" else event["why"]
+    def version():
+        return psi.version()
+
+    @staticmethod
+    def start(case, place, proxy, faults):
+        folder = os.path.join(case.folder, "psi")
+        os.makedirs(folder)
+        port = 41005 if place.host.firewall else 8010
+        client = psi.Psi(folder, psi.build_driver(case.lab.folder), "bob@%s/psi" % DOMAIN, PASSWORD, place, port, proxy,
+                         in_band="one-way" in faults, prefix=place.host.prefix)
+        case.at_end(client.stop)
+        if client.wait("ready") is None:
+            raise OSError("Psi did not start")
+        return client
 
 
 class StockClient:
@@ -113,4 +151,4 @@ class StockClient:
         return None if event["stage"].endswith("complete") else event["stage"]
 
 
-CLIENTS = (GajimClient, StockClient)
+CLIENTS = (GajimClient, PsiClient, StockClient)

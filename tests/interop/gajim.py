@@ -5,13 +5,10 @@ inside it (gajim_driver.py)."""
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
-import threading
-import time
 
-import display
+import driven
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MANIFEST = {"name": "driver", "short_name": "driver", "version": "1.0.0", "description": "drives file transfers",
@@ -34,30 +31,16 @@ def version():
     return result.stdout.partition("-")[0] if result.returncode == 0 else None
 
 
-class Gajim:
+class Gajim(driven.Driven):
     """`jid` has a resource. `hosts`: addresses of its own that it offers; `proxy`: the JID of a proxy that it offers."""
 
     def __init__(self, folder, jid, password, server, hosts, port, proxy="", mend=(), prefix=()):
-        self.jid = jid
-        self.downloads = os.path.join(folder, "downloads")
-        self.events = []
-        self._news = threading.Condition()
-        self._folder = folder
-        self._process = None
-        os.makedirs(self.downloads)
-        self._display = display.Display(folder)
+        super().__init__(folder, jid)
         environment = self._display.environment()
         self._write_profile(environment["XDG_CONFIG_HOME"], password, server, hosts, port, proxy)
-        self._control, its = socket.socketpair()
-        environment["BS_GAJIM_CONTROL"] = str(its.fileno())
         environment["BS_GAJIM_CONFIG"] = json.dumps({"mend": list(mend), "proxy": proxy, "folder": self.downloads})
-        with open(os.path.join(folder, "log.txt"), "wb") as log:
-            self._process = display.start([*prefix, "/usr/bin/python3", "-c", LAUNCH, "-s", "-c",
-                                           environment["XDG_CONFIG_HOME"]],
-                                          env=environment, pass_fds=[its.fileno()], stdout=log, stderr=log, cwd=folder)
-        its.close()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._start([*prefix, "/usr/bin/python3", "-c", LAUNCH, "-s", "-c", environment["XDG_CONFIG_HOME"]],
+                    environment, "BS_GAJIM_CONTROL")
 
     def _write_profile(self, profile, password, server, hosts, port, proxy):
         user, _, rest = self.jid.partition("@")
@@ -91,40 +74,3 @@ class Gajim:
             f.write("from .driver import Driver\n")
         with open(os.path.join(folder, "plugin-manifest.json"), "w", encoding="ascii") as f:
             json.dump(MANIFEST, f)
-
-    def _read(self):
-        with self._control.makefile("rb") as lines:
-            for line in lines:
-                with self._news:
-                    self.events.append(json.loads(line))
-                    self._news.notify_all()
-
-    def wait(self, *names, patience=30):
-        """The first event of one of these names that was not waited for yet; None if none comes."""
-        deadline = time.monotonic() + patience
-        with self._news:
-            while True:
-                for event in self.events:
-                    if event["event"] in names and not event.get("seen"):
-                        event["seen"] = True
-                        return event
-                left = deadline - time.monotonic()
-                if left <= 0 or self._process.poll() is not None:
-                    return None
-                self._news.wait(min(left, 1))
-
-    def send(self, to, path):
-        self._tell({"do": "send", "to": to, "path": path})
-
-    def _tell(self, command):
-        self._control.sendall(json.dumps(command).encode() + b"\n")
-
-    def stop(self):
-        try:
-            self._tell({"do": "quit"})
-            self._process.wait(3)
-        except (OSError, subprocess.TimeoutExpired):
-            pass
-        display.stop(self._process)
-        self._control.close()
-        self._display.stop()

@@ -18,7 +18,7 @@ import prosody
 import runner
 import table
 from case import TOP, Case, Lab
-from clients import CLIENTS, FROM, ROUTES, TO
+from clients import CLIENTS, FROM, ROUTES, SEVERAL, TO
 
 
 def attempts(client, direction, route, known):
@@ -57,7 +57,7 @@ def play_all(lab, folder, only):
         played = results[client, version] = {}
         for direction in (TO, FROM):
             known = []
-            for route in ROUTES:
+            for route in ROUTES + ((SEVERAL,) if direction == FROM else ()):
                 name = "%s, %s, %s" % (client.name, direction, route)
                 if only and not re.search(only, name):
                     continue

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of what was seen, and its place in the README."""
 
-from clients import FROM, ROUTES, TO
+from clients import FROM, ROUTES, SEVERAL, TO
 
 BEGIN = "<!-- ./setup interop writes from here -->\n"
 END = "<!-- to here -->\n"
@@ -23,7 +23,9 @@ class Notes:
 
 
 def cell(client, place, result, notes):
-    """`result`: (works, faults, why). Of what went wrong only what is the same in each run is told."""
+    """`result`: (works, faults, why), or None. Of what went wrong only what is the same in each run is told."""
+    if result is None:
+        return ""
     works, faults, why = result
     numbers = ", ".join(notes.number("%s %s" % (client.name, client.explanations[fault])) for fault in faults)
     if works:
@@ -36,10 +38,11 @@ def cell(client, place, result, notes):
 def lines_of(results):
     """`results`: {(client, version): {(direction, route): result}}."""
     notes = Notes()
-    lines = ["| client | the file goes | %s |" % " | ".join(ROUTES), "| --- | --- |%s" % (" --- |" * len(ROUTES))]
+    columns = (*ROUTES, SEVERAL)
+    lines = ["| client | the file goes | %s |" % " | ".join(columns), "| --- | --- |%s" % (" --- |" * len(columns))]
     for (client, version), cells in results.items():
         for direction in (TO, FROM):
-            texts = [cell(client, (direction, route), cells[direction, route], notes) for route in ROUTES]
+            texts = [cell(client, (direction, route), cells.get((direction, route)), notes) for route in columns]
             lines.append("| %s %s | %s | %s |" % (client.name, version, direction, " | ".join(texts)))
     return lines + [""] + notes.lines()
 
