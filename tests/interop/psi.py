@@ -79,7 +79,3 @@ class Psi(driven.Driven):
         for name, values in (("accounts", {"accounts": {"a0": account}}), ("options", options)):
             with open(os.path.join(folder, name + ".xml"), "w", encoding="utf-8") as f:
                 f.write('<%s version="1.5" xmlns="%s">%s</%s>\n' % (name, OPTIONS_NS, tree(values), name))
-
-    def decline(self, name):
-        """What is offered under this name will be declined."""
-        self._tell({"do": "decline", "name": name})

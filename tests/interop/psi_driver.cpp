@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Is preloaded into Psi, and does in its dialogs what a user does: chooses files, sends, accepts or declines what is
-// offered. What happens is told as lines of JSON; what it is told are such lines, too (psi.py).
+// Is preloaded into Psi, and does in its windows what a user does: sends files, and accepts what is offered.
+// What happens is told as lines of JSON; what it is told are such lines, too (psi.py).
 
 #include <QApplication>
 #include <QDragEnterEvent>
@@ -19,7 +19,8 @@
 #include <QTreeView>
 #include <unistd.h>
 
-namespace {
+namespace
+{
 
 constexpr int turn_ms = 25;
 
@@ -29,18 +30,10 @@ name_in(const QWidget *dialog)
     return QFileInfo(dialog->findChild<QLineEdit *>("le_fname")->text()).fileName();
 }
 
-void
-click(QWidget *dialog, const char *button)
+class Driver
 {
-    // Queued, as many a click starts an event loop of its own.
-    QMetaObject::invokeMethod(dialog->findChild<QPushButton *>(button), "click", Qt::QueuedConnection);
-}
-
-class Driver {
-public:
-    explicit Driver(int control)
-        : control(control)
-        , notifier(control, QSocketNotifier::Read)
+  public:
+    explicit Driver(int control) : control(control), notifier(control, QSocketNotifier::Read)
     {
         QObject::connect(&notifier, &QSocketNotifier::activated, [this] { hear(); });
         QObject::connect(&timer, &QTimer::timeout, [this] { look(); });
@@ -48,14 +41,13 @@ public:
         tell({{"event", "ready"}, {"version", QCoreApplication::applicationVersion()}});
     }
 
-private:
+  private:
     const int control;
     QSocketNotifier notifier;
     QTimer timer;
     QByteArray heard;
     QList<QJsonObject> to_send; // each until the contact is there
-    QStringList declined;
-    int failed = 0; // of those in the list of transfers that have ended
+    int failed = 0;             // of those in the list of transfers that have ended
 
     void
     tell(const QJsonObject &event)
@@ -82,22 +74,21 @@ private:
             const QJsonObject command = QJsonDocument::fromJson(heard.left(end)).object();
 
             heard.remove(0, end + 1);
-            if (command["do"] == "decline")
-                declined.append(command["name"].toString());
-            else if (command["do"] == "send")
+            if (command["do"] == "send")
                 to_send.append(command);
             else
                 QCoreApplication::quit();
         }
     }
 
-    // Onto the contact; what is dropped there is sent without a question. FALSE if the contact is not there (yet).
+    // Onto the contact; what is dropped there is sent without a question. FALSE if the contact is not there
+    // (yet).
     static bool
     drop(QTreeView *contacts, const QString &who, const QMimeData *file)
     {
         const QAbstractItemModel *model = contacts->model();
-        const QModelIndexList all = model->match(model->index(0, 0), Qt::ToolTipRole, who.section('/', 0, 0), 1,
-                                                 Qt::MatchContains | Qt::MatchRecursive);
+        const QModelIndexList all = model->match(model->index(0, 0), Qt::ToolTipRole, who.section('/', 0, 0),
+                                                 1, Qt::MatchContains | Qt::MatchRecursive);
 
         if (all.isEmpty())
             return false;
@@ -167,7 +158,9 @@ private:
         if (dialog->findChild<QToolButton *>("tb_browse")->isVisible() || !first_time(dialog))
             return;
         tell({{"event", "offered"}, {"name", name_in(dialog)}});
-        click(dialog, declined.contains(name_in(dialog)) ? "pb_stop" : "pb_start");
+        // Queued, as this starts an event loop of its own.
+        QMetaObject::invokeMethod(dialog->findChild<QPushButton *>("pb_start"), "click",
+                                  Qt::QueuedConnection);
     }
 
     void
@@ -180,7 +173,7 @@ private:
             return;
         if (dialog != nullptr && dialog->inherits("FileRequestDlg"))
             name = name_in(dialog);
-        else
+        else if (dialog != nullptr && dialog->inherits("FileTransDlg"))
             failed++;
         tell({{"event", "failed"}, {"name", name}, {"why", box->text().simplified()}});
         QMetaObject::invokeMethod(box, "accept", Qt::QueuedConnection);
