@@ -1,7 +1,11 @@
 /* Several files that a peer offers in one session: each becomes a transfer of its own, or is turned down by
  * itself. SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
+#include "stanza/jid.h"
 #include "transfer/internal.h"
+
+/* Files of one contact in sessions with others, as these do not wait for places in the queue. */
+#define BESIDE_OTHERS_MAX 100
 
 /* The contents of a request, and what becomes of them. */
 typedef struct {
@@ -102,6 +106,30 @@ tell_peer_and_user(Several *several)
     bs_endpoint_introduce_all(several->endpoint, transfers);
 }
 
+static guint
+count_beside_others(const BsEndpoint *endpoint, const char *peer)
+{
+    const GPtrArray *all = bs_endpoint_all(endpoint);
+    guint count = 0;
+
+    for (guint i = 0; i < all->len; i++) {
+        const BsTransfer *transfer = g_ptr_array_index(all, i);
+
+        count += transfer->session != NULL && !bs_jingle_session_is_alone(transfer->session) &&
+                 bs_jid_same_bare(bs_transfer_peer(transfer), peer);
+    }
+    return count;
+}
+
+static gboolean
+is_flooded(const BsEndpoint *endpoint, const char *peer, const xmlnode *jingle)
+{
+    guint more = bs_jingle_count_contents(jingle);
+
+    return bs_endpoint_is_flooded(endpoint, peer, more) ||
+           count_beside_others(endpoint, peer) + more > BESIDE_OTHERS_MAX;
+}
+
 static void
 free_sessions(gpointer sessions)
 {
@@ -155,7 +183,7 @@ bs_endpoint_receive_several(BsEndpoint *endpoint, const xmlnode *iq, const xmlno
         bs_jingle_answer(link, iq, BS_JINGLE_ACK);
         return;
     }
-    if (bs_endpoint_is_flooded(endpoint, from, bs_jingle_count_contents(jingle))) {
+    if (is_flooded(endpoint, from, jingle)) {
         bs_jingle_answer(link, iq, BS_JINGLE_RESOURCE_CONSTRAINT);
         return;
     }
@@ -173,7 +201,7 @@ bs_endpoint_receive_added(BsEndpoint *endpoint, BsJingleSession *session, const 
     const xmlnode *content = bs_jingle_first_content(jingle);
     Several several;
 
-    if (bs_endpoint_is_flooded(endpoint, bs_jingle_session_peer(session), bs_jingle_count_contents(jingle))) {
+    if (is_flooded(endpoint, bs_jingle_session_peer(session), jingle)) {
         bs_jingle_session_reject_contents(session, jingle);
         return;
     }
