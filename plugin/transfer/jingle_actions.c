@@ -35,6 +35,8 @@ bs_jingle_session_settled(BsJingleSession *session)
 {
     GList *next;
 
+    if (session != NULL)
+        bs_iq_request_cancel(&session->contents->acceptance);
     for (GList *link = session != NULL ? session->requests.head : NULL; link != NULL; link = next) {
         const Pending *pending = link->data;
 
@@ -74,15 +76,14 @@ request_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
     bs_jingle_session_end(session, BS_JINGLE_NO_REASON, condition);
 }
 
-/* Of our session-accept: none of its contents can go on without. */
+/* Of our session-accept: no content can go on without. */
 static void
-accept_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
+acceptance_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
 {
-    const Pending *pending = data;
-    BsJingleContents *contents = g_rc_box_acquire(pending->session->contents);
+    BsJingleContents *contents = g_rc_box_acquire(data);
     g_autofree char *condition = outcome == BS_IQ_ERROR ? bs_iq_error_condition(iq) : NULL;
 
-    request_answered(outcome, iq, data);
+    contents->acceptance = NULL;
     while (outcome != BS_IQ_RESULT && contents->live->len > 0) {
         BsJingleSession *session = g_ptr_array_index(contents->live, 0);
 
@@ -162,13 +163,26 @@ bs_jingle_session_initiate(BsJingleSession *session, const char *own_jid, xmlnod
     send_action(session, jingle, request_answered);
 }
 
+/* The answer matters to all contents, so to whichever is left then. */
+static void
+send_acceptance(const BsJingleSession *session, xmlnode *jingle)
+{
+    BsJingleContents *contents = session->contents;
+    BsIqRequest *request = bs_iq_request(session->link, "set", session->peer, jingle, REQUEST_TIMEOUT_MS,
+                                         acceptance_answered, contents);
+
+    if (request != NULL)
+        contents->acceptance = request;
+}
+
 void
 bs_jingle_session_send_accept(const GPtrArray *sessions)
 {
     BsJingleSession *first = g_ptr_array_index(sessions, 0);
-    xmlnode *jingle = bs_jingle_new(first->added ? "content-accept" : "session-accept", first->sid);
+    gboolean added = first->added;
+    xmlnode *jingle = bs_jingle_new(added ? "content-accept" : "session-accept", first->sid);
 
-    if (!first->added)
+    if (!added)
         bs_xml_set_attrib(jingle, "responder", first->own_jid);
     for (guint i = 0; i < sessions->len; i++) {
         BsJingleSession *session = g_ptr_array_index(sessions, i);
@@ -178,7 +192,10 @@ bs_jingle_session_send_accept(const GPtrArray *sessions)
         add_content(session, jingle, g_steal_pointer(&session->answer_description),
                     g_steal_pointer(&session->answer_transport));
     }
-    send_action(first, jingle, sessions->len > 1 ? accept_answered : request_answered);
+    if (added)
+        send_action(first, jingle, request_answered);
+    else
+        send_acceptance(first, jingle);
 }
 
 /* `transport` is taken. */

@@ -83,6 +83,7 @@ free_contents(gpointer data)
     BsJingleContents *contents = data;
 
     bs_timer_clear(&contents->timer);
+    bs_iq_request_cancel(&contents->acceptance);
     g_queue_clear_full(&contents->handled, handled_free);
     g_ptr_array_unref(contents->live);
     g_ptr_array_unref(contents->over);

@@ -13,11 +13,12 @@ typedef enum {
 
 /* What the contents of one session have in common. */
 typedef struct {
-    GPtrArray *live;   /* BsJingleSession, borrowed: the contents that have not ended */
-    GPtrArray *over;   /* char *: the names of those that have, the latest */
-    GQueue handled;    /* the peer's latest requests */
-    gboolean accepted; /* our session-accept has been sent, or will not be */
-    guint timer;       /* after which it may be sent */
+    GPtrArray *live;         /* BsJingleSession, borrowed: the contents that have not ended */
+    GPtrArray *over;         /* char *: the names of those that have, the latest */
+    GQueue handled;          /* the peer's latest requests */
+    gboolean accepted;       /* our session-accept has been sent, or will not be */
+    guint timer;             /* after which it may be sent */
+    BsIqRequest *acceptance; /* that, until it is answered or it is clear that it has arrived */
 } BsJingleContents;
 
 struct _BsJingleSession {
@@ -68,7 +69,8 @@ void bs_jingle_session_act(BsJingleSession *session, BsJingleAction action);
  * has not been used. */
 gboolean bs_jingle_session_may_add(const BsJingleSession *session, const xmlnode *content);
 
-/* jingle_actions.c: sends the acceptance of these contents, each of which has its answer. */
+/* jingle_actions.c: sends the acceptance of these contents, each of which has its answer; of one alone if it
+ * was added. The caller holds what they have in common. */
 void bs_jingle_session_send_accept(const GPtrArray *sessions);
 
 /* The session has ended: tells its owner, who may free it. */

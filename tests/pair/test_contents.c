@@ -737,6 +737,61 @@ cancel(const char *name)
         bs_transfer_cancel(transfer);
 }
 
+/* The peer does not take the acceptance, after the first of what was accepted was cancelled. */
+START_TEST(a_refused_acceptance_ends_what_is_left)
+{
+    xmlnode *accept;
+
+    come_to_stage(2);
+    cancel("one");
+    bs_test_run_for(20);
+    accept = find("session-accept", NULL);
+    bs_iq_reply_error(pair->b.link, accept, "cancel", "item-not-found", NULL, NULL);
+    bs_test_run_for(20);
+    ck_assert(file_named("two")->has_ended);
+    ck_assert_int_eq(file_named("two")->reason, BS_END_PEER_GONE);
+}
+END_TEST
+
+/* As with one file: a connection shows that the peer has the acceptance, whatever becomes of its answer. */
+START_TEST(a_connection_of_one_settles_the_acceptance)
+{
+    come_to_stage(2);
+    open_stream("two");
+    bs_iq_reply_error(pair->b.link, find("session-accept", NULL), "cancel", "item-not-found", NULL, NULL);
+    bs_test_run_for(20);
+    ck_assert(!file_named("one")->has_ended);
+    send_bytes("two");
+    check_whole("two");
+}
+END_TEST
+
+/* Whoever accepts whatever comes is offered so many, and no more. */
+START_TEST(a_session_does_not_grow_for_ever)
+{
+    guint added = 0;
+
+    tell("session-initiate", CONTENT("one"), "result");
+    accept_file("one");
+    for (guint i = 0; i < 150; i++) {
+        g_autofree char *content = g_strdup_printf(
+            "<content creator='initiator' name='%u' senders='initiator'><description xmlns='" FT5
+            "'><file><name>%u</name><size>1</size></file></description><transport xmlns='" BS_NS_JINGLE_IBB
+            "' block-size='4096' sid='%u'/></content>",
+            i, i, i);
+        g_autofree char *name = g_strdup_printf("%u", i);
+
+        tell("content-add", content, "result");
+        if (files->len < added + 2)
+            break;
+        accept_file(name);
+        added++;
+    }
+    ck_assert_uint_eq(added, 99);
+    expect("content-reject", NULL);
+}
+END_TEST
+
 /* ... and what comes then. */
 static void
 cancel_one(void)
@@ -908,6 +963,9 @@ main(void)
     tcase_add_loop_test(tcase, a_request_is_taken_as_a_whole, 0, G_N_ELEMENTS(half_bad));
     tcase_add_loop_test(tcase, unusable_contents_are_not_added, 0, G_N_ELEMENTS(unusable));
     tcase_add_test(tcase, each_useless_one_has_its_own_reason);
+    tcase_add_test(tcase, a_refused_acceptance_ends_what_is_left);
+    tcase_add_test(tcase, a_connection_of_one_settles_the_acceptance);
+    tcase_add_test(tcase, a_session_does_not_grow_for_ever);
     tcase_add_loop_test(tcase, what_the_peer_says_is_heard_for_all, 0, 2);
     tcase_add_test(tcase, what_waits_for_others_has_no_place);
     tcase_add_loop_test(tcase, all_ends_with_the_endpoint, 0, 4);
