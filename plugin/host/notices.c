@@ -381,7 +381,7 @@ bs_notice_no_unfinished(void)
 }
 
 char *
-bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size)
+bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size, gboolean waits)
 {
     g_autofree char *file = shown(file_name);
     g_autofree char *peer = shown(alias);
@@ -390,5 +390,9 @@ bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, gu
 
     /* TRANSLATORS: a file's name, a contact's name, and how much of it is there: “photo.jpg” from Bob: 2.0
      * MiB of 3.5 MiB */
-    return g_strdup_printf(_("“%s” from %s: %s of %s"), file, peer, part, whole);
+    if (!waits)
+        return g_strdup_printf(_("“%s” from %s: %s of %s"), file, peer, part, whole);
+    /* TRANSLATORS: the same */
+    return g_strdup_printf(_("“%s” from %s: %s of %s; waits until other files are done"), file, peer, part,
+                           whole);
 }

@@ -55,6 +55,8 @@ const char *bs_notice_unfinished_explanation(void);
 const char *bs_notice_unfinished_discard(void);
 const char *bs_notice_unfinished_close(void);
 const char *bs_notice_no_unfinished(void);
-char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size);
+/* `waits`: its contact would be asked for the rest, if there were a place. */
+char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size,
+                           gboolean waits);
 
 #endif

@@ -314,6 +314,18 @@ bs_resumption_connection_closing(BsConnection *connection)
     }
 }
 
+gboolean
+bs_resumption_waits(const BsRemembered *item)
+{
+    for (GList *link = attempts; link != NULL; link = link->next) {
+        const Attempt *attempt = link->data;
+
+        if (g_str_equal(attempt->item, item->id) && attempt->place != NULL && bs_place_waits(attempt->place))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 BsMemory *
 bs_resumption_memory(void)
 {

@@ -13,6 +13,9 @@ void bs_resumption_stop(void);
 /* What is remembered of transfers, of all accounts; NULL while there is nothing to remember it in. */
 BsMemory *bs_resumption_memory(void);
 
+/* TRUE if it would go on now, if there were a place in the queue. */
+gboolean bs_resumption_waits(const BsRemembered *item);
+
 /* The full JID `jid`, of no room's occupant, has come online or told something new; or has gone offline. */
 void bs_resumption_peer_online(BsConnection *connection, const char *jid);
 void bs_resumption_peer_offline(BsConnection *connection, const char *jid);

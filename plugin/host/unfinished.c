@@ -27,7 +27,8 @@ label_of(const BsRemembered *item)
     PurpleBuddy *buddy = account != NULL ? purple_find_buddy(account, item->peer) : NULL;
     const char *alias = buddy != NULL ? purple_buddy_get_alias(buddy) : item->peer;
 
-    return bs_notice_unfinished(item->file->name, alias, bytes_there(item), item->file->size);
+    return bs_notice_unfinished(item->file->name, alias, bytes_there(item), item->file->size,
+                                bs_resumption_waits(item));
 }
 
 /* One that has begun to go on meanwhile is left alone. */

@@ -261,6 +261,9 @@ def what_goes_on_by_itself_waits_for_its_place(case):
     alice.client.tell("sign-on", alice.jid)
     alice.client.wait("buddy-online", since)
     bob.client.wait("debug", place, where=lambda e: "number 1 in the queue" in e["text"])
+    bob.client.always("decline")
+    bob.client.tell("menu", "Unfinished Files…")
+    assert bob.client.wait("dialog", place, kind="fields")["options"].count("waits until other files are done") == 1
     limit(alice, speed_limit=0)
     all_arrive(case, alice, bob, sources)
     assert most_at_once(bob, "receive", place) == 1, "they went on at the same time"
