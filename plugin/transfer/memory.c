@@ -79,9 +79,9 @@ forget_old(BsMemory *memory)
     for (guint i = memory->items->len; i-- > 0;) {
         BsRemembered *item = g_ptr_array_index(memory->items, i);
 
-        if (item->in_use || (!is_old(item) && memory->items->len <= ITEMS_MAX))
+        if (item->in_use || (!item->scrap && !is_old(item) && memory->items->len <= ITEMS_MAX))
             continue;
-        bs_log(NULL, "\"%s\" has not gone on for a long time and is forgotten", item->file->name);
+        bs_log(NULL, "\"%s\" has not gone on for a long time, or cannot, and is forgotten", item->path);
         bs_memory_forget(memory, item, TRUE);
     }
 }

@@ -16,6 +16,7 @@ typedef struct {
     char *path;        /* of the file that is sent; where the unfinished one is to stand */
     char *part;        /* incoming: the unfinished file; NULL: there is none */
     gboolean replace;  /* incoming: what has come to stand at `path` may be replaced */
+    gboolean scrap;    /* incoming: it cannot go on; after a crash what is left of it is only deleted */
     gint64 time;       /* when anything happened last, seconds since 1970 */
     gboolean in_use;   /* a transfer has it: not kept on disk */
     guint fruitless; /* how many transfers of it ended without a byte, one after the other: not kept either */

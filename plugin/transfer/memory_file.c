@@ -111,6 +111,8 @@ set_item(GKeyFile *keys, const BsRemembered *item)
     set_text(keys, item->id, "path", item->path);
     set_text(keys, item->id, "part", item->part);
     g_key_file_set_boolean(keys, item->id, "replace", item->replace);
+    if (item->scrap)
+        g_key_file_set_boolean(keys, item->id, "scrap", TRUE);
     g_key_file_set_int64(keys, item->id, "time", item->time);
     set_text(keys, item->id, "name", file->name);
     g_key_file_set_uint64(keys, item->id, "size", file->size);
@@ -132,9 +134,9 @@ is_usable_id(const char *id)
 static gboolean
 is_complete(const BsRemembered *item)
 {
-    return is_usable_id(item->id) && item->account != NULL && item->peer != NULL &&
-           item->file->name != NULL && item->file->size <= BS_FILE_SIZE_MAX && item->path != NULL &&
+    return is_usable_id(item->id) && item->account != NULL && item->peer != NULL && item->path != NULL &&
            g_path_is_absolute(item->path) &&
+           (item->scrap || (item->file->name != NULL && item->file->size <= BS_FILE_SIZE_MAX)) &&
            (!item->incoming || (item->part != NULL && g_path_is_absolute(item->part)));
 }
 
@@ -154,6 +156,7 @@ get_item(GKeyFile *keys, const char *id)
     item->path = get_text(keys, id, "path");
     item->part = get_text(keys, id, "part");
     item->replace = g_key_file_get_boolean(keys, id, "replace", NULL);
+    item->scrap = g_key_file_get_boolean(keys, id, "scrap", NULL);
     item->time = g_key_file_get_int64(keys, id, "time", NULL);
     file->name = get_text(keys, id, "name");
     file->date = g_key_file_get_int64(keys, id, "date", NULL);

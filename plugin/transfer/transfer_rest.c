@@ -49,6 +49,7 @@ remember(BsTransfer *transfer)
         .path = transfer->path,
         .part = part,
         .replace = transfer->replace,
+        .scrap = !can_have_parts(transfer->offer),
         .in_use = TRUE,
     };
 
@@ -56,8 +57,7 @@ remember(BsTransfer *transfer)
     if (item.occupant && !transfer->incoming)
         return;
     if (memory == NULL || transfer->path == NULL || transfer->remembered != NULL ||
-        !can_have_parts(transfer->offer) ||
-        (transfer->incoming ? part == NULL : transfer->source->lend == NULL))
+        (transfer->incoming ? part == NULL : item.scrap || transfer->source->lend == NULL))
         return;
     transfer->remembered = g_strdup(bs_memory_add(memory, &item)->id);
 }
@@ -164,7 +164,7 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
 
     if (item == NULL)
         return FALSE;
-    if (transfer->state == TRANSFER_OFFERED && reason != BS_END_PEER_GONE) {
+    if (item->scrap || (transfer->state == TRANSFER_OFFERED && reason != BS_END_PEER_GONE)) {
         bs_transfer_forget(transfer);
         return FALSE;
     }
@@ -210,7 +210,8 @@ bs_transfer_checkpoints(const BsTransfer *transfer)
 {
     const BsRemembered *item = memory_of(transfer);
 
-    return item != NULL ? bs_memory_checkpoints(bs_endpoint_memory(transfer->endpoint), item) : NULL;
+    return item != NULL && !item->scrap ? bs_memory_checkpoints(bs_endpoint_memory(transfer->endpoint), item)
+                                        : NULL;
 }
 
 void

@@ -700,6 +700,13 @@ START_TEST(without_a_hash_parts_are_not_put_together)
 {
     receive_until(5000, "<range/>");
     ck_assert_ptr_nonnull(script_expect(pair, "transport-replace"));
+    /* In case the program is killed. */
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    ck_assert(((BsRemembered *)g_ptr_array_index(bs_memory_items(memory), 0))->scrap);
+    check("session-terminate", "s1", "<reason><gone/></reason>", "result");
+    ck_assert_uint_eq(ended, 1);
+    ck_assert(!end.goes_on);
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 0);
 }
 END_TEST
 

@@ -236,6 +236,24 @@ START_TEST(old_things_go_with_their_files)
 }
 END_TEST
 
+/* A program that was killed. */
+START_TEST(of_what_cannot_go_on_only_the_rest_is_deleted)
+{
+    BsRemembered *item = add(TRUE, ALICE, file_of("f"));
+
+    ck_assert(g_file_set_contents(part, "x", 1, NULL));
+    item->scrap = TRUE;
+    item->in_use = TRUE;
+    g_clear_pointer(&item->file->name, g_free);
+    item->file->size = BS_SIZE_UNKNOWN;
+    add(FALSE, ALICE, file_of("other"));
+    again();
+    ck_assert_uint_eq(count(), 1);
+    ck_assert_uint_eq(bs_workers_wait(HANG_SECONDS * 1000), 0);
+    ck_assert(!g_file_test(part, G_FILE_TEST_EXISTS));
+}
+END_TEST
+
 /* A group as it is written, with one line of it replaced. */
 static char *
 with_line(const char *key, const char *line)
@@ -397,6 +415,7 @@ main(void)
     tcase_add_test(all, the_word_comes_when_the_disk_has_it);
     tcase_add_loop_test(all, a_wait_outlives_the_memory, 0, 2);
     tcase_add_test(all, old_things_go_with_their_files);
+    tcase_add_test(all, of_what_cannot_go_on_only_the_rest_is_deleted);
     tcase_add_loop_test(all, malformed_records_count_as_not_there, 0, 10);
     tcase_add_test(all, a_file_that_is_none_is_survived);
     tcase_add_test(all, a_contact_is_known_by_any_resource);
