@@ -167,6 +167,18 @@ bs_peers_version_of(BsPeers *peers, const char *jid)
     return ways_from_caps(peers, jid).version;
 }
 
+gboolean
+bs_peers_in_band_only(BsPeers *peers, const char *jid)
+{
+    const BsResource *resource = bs_resources_find(peers->resources, jid);
+    BsPeerWays ways;
+
+    if (resource != NULL && resource->ability != BS_PEER_UNKNOWN)
+        return resource->in_band_only;
+    ways = ways_from_caps(peers, jid);
+    return ways.jingle && ways.in_band_only;
+}
+
 BsPeerAbility
 bs_peers_ability(BsPeers *peers, const char *who)
 {

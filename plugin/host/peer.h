@@ -41,6 +41,9 @@ guint bs_peers_hashes_of(BsPeers *peers, const char *jid);
  * the newest there is. */
 BsJingleFileVersion bs_peers_version_of(BsPeers *peers, const char *jid);
 
+/* TRUE if exactly this JID, which takes files by Jingle, knows no SOCKS5 bytestreams for them. */
+gboolean bs_peers_in_band_only(BsPeers *peers, const char *jid);
+
 /* All owned by the object, or borrowed. */
 BsIqLink *bs_peers_link(const BsPeers *peers);
 PurpleAccount *bs_peers_account(const BsPeers *peers);

@@ -206,6 +206,7 @@ take_ways(Candidate *candidate, BsPeerWays ways)
         resource->ability = bs_resources_best_way(&ways);
         resource->hashes = ways.hashes;
         resource->version = ways.version;
+        resource->in_band_only = ways.in_band_only;
     }
     if (search->without_jingle)
         ways.jingle = FALSE;

@@ -193,8 +193,11 @@ BsPeerWays
 bs_resources_ways_from_features(BsHasFeature has_feature, gpointer data)
 {
     BsJingleFileVersion version;
+    gboolean socks5 = has_feature(NS_S5B, data);
     BsPeerWays ways = {
-        .jingle = newest_version(has_feature, data, &version) && has_feature(NS_S5B, data),
+        .jingle =
+            newest_version(has_feature, data, &version) && (socks5 || has_feature(BS_NS_JINGLE_IBB, data)),
+        .in_band_only = !socks5,
         .si = has_feature(BS_NS_SI_FILE, data) &&
               (has_feature(BS_NS_BYTESTREAMS, data) || has_feature(BS_NS_IBB, data)),
     };
@@ -218,7 +221,7 @@ bs_resources_ways_from_disco(const xmlnode *iq)
 BsPeerAbility
 bs_resources_best_way(const BsPeerWays *ways)
 {
-    if (ways->jingle)
-        return BS_PEER_JINGLE;
-    return ways->si ? BS_PEER_SI : BS_PEER_UNABLE;
+    if (ways->si && (!ways->jingle || ways->in_band_only))
+        return BS_PEER_SI;
+    return ways->jingle ? BS_PEER_JINGLE : BS_PEER_UNABLE;
 }

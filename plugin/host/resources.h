@@ -10,8 +10,8 @@
 
 typedef enum {
     BS_PEER_UNKNOWN, /* not asked yet */
-    BS_PEER_JINGLE,  /* takes files by Jingle over SOCKS5 bytestreams, whatever else it can do */
-    BS_PEER_SI,      /* takes them by stream initiation, not by Jingle */
+    BS_PEER_JINGLE,  /* takes files by Jingle, whatever else it can do */
+    BS_PEER_SI,      /* takes them by stream initiation, not by Jingle over SOCKS5 bytestreams */
     BS_PEER_UNABLE,
 } BsPeerAbility;
 
@@ -21,7 +21,8 @@ typedef struct {
     char *caps; /* the hash of its capabilities (XEP-0115), NULL if it told none */
     BsPeerAbility ability;
     guint hashes;                /* once the ability is known: bit set of the BsHash that it announces ... */
-    BsJingleFileVersion version; /* ... and the newest that it takes files in */
+    BsJingleFileVersion version; /* ... the newest that it takes files in ... */
+    gboolean in_band_only;       /* ... and whether Jingle over SOCKS5 bytestreams is unknown to it */
 } BsResource;
 
 typedef struct _BsResources BsResources;
@@ -45,7 +46,8 @@ GPtrArray *bs_resources_of(BsResources *resources, const char *bare, const char 
 
 /* How a resource announces that it takes files, and what it compares them with. */
 typedef struct {
-    gboolean jingle;             /* XEP-0234, 11; XEP-0260, 5 */
+    gboolean jingle;             /* XEP-0234, 11; XEP-0260, 5, or XEP-0261 ... */
+    gboolean in_band_only;       /* ... and only that */
     gboolean si;                 /* XEP-0096, 6; XEP-0065 or XEP-0047 */
     guint hashes;                /* XEP-0300, 6: bit set of the BsHash that it can verify */
     BsJingleFileVersion version; /* the newest of Jingle file transfer that it announces, if any */

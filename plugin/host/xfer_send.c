@@ -191,9 +191,10 @@ peer_is_silent(const char *program, gpointer data)
 static void
 offer_by_jingle(BsXfer *self, BsFileOffer *offer, BsSource *source)
 {
+    BsPeers *peers = bs_connection_peers(self->connection);
     const BsJingleManner manner = {
-        .version = bs_peers_version_of(bs_connection_peers(self->connection), self->xfer->who),
-        .in_band = self->in_band,
+        .version = bs_peers_version_of(peers, self->xfer->who),
+        .in_band = self->in_band || bs_peers_in_band_only(peers, self->xfer->who),
     };
 
     bs_xfer_add_thumbnail(self, offer);

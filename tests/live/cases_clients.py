@@ -23,9 +23,10 @@ def is_jingle(action):
 class Receiver:
     """What Carol's client says of itself, and what it is offered."""
 
-    def __init__(self, case, files):
+    def __init__(self, case, files, transports=(S5B, IN_BAND)):
         self.case = case
         self.files = files
+        self.transports = transports
         self.alice = case.online("alice")
         self.carol = RawPeer(case.server, "carol")
         self.carol.presence()
@@ -42,7 +43,7 @@ class Receiver:
         """Alice sends the file: the id of that, and the offer's <jingle/>."""
         sent = self.alice.send("carol@lab.test", source)
         query = self.carol.asked(lambda payload: payload.tag == "{%s}query" % INFO)
-        features = "".join("<feature var='%s'/>" % feature for feature in (JINGLE, self.files, S5B, IN_BAND))
+        features = "".join("<feature var='%s'/>" % feature for feature in (JINGLE, self.files, *self.transports))
         self.carol.send("<iq type='result' id='%s' to='%s'><query xmlns='%s'>%s</query></iq>" % (
             query.get("id"), query.get("from"), INFO, features))
         return sent, self.offer()
@@ -113,6 +114,19 @@ def a_contact_that_does_not_answer_an_offer(case):
         assert [e for e in receiver.alice.client.all("line") if "has not answered the offer" in e["text"]]
 
 
+def arrives_in_band(case, receiver, sent, offer, source):
+    """What Carol is offered is offered so, and she takes it."""
+    transport = offer.find(".//{%s}transport" % IN_BAND)
+    assert transport is not None, "offered in another way"
+    receiver.accept(offer, "<transport xmlns='%s' sid='%s' block-size='4096'/>" % (IN_BAND, transport.get("sid")))
+    data = receiver.take_in_band(transport.get("sid"))
+    with open(source, "rb") as f:
+        assert data == f.read()
+    receiver.carol.request(terminate(offer.get("sid"), "success"), receiver.alice.jid)
+    case.completed(receiver.alice, sent)
+    case.ended(receiver.alice, sent)
+
+
 @test()
 def a_contact_that_leaves_the_session_when_nothing_connects(case):
     """As Psi does, which takes a new session that is in-band at once."""
@@ -125,16 +139,15 @@ def a_contact_that_leaves_the_session_when_nothing_connects(case):
         receiver.carol.request(transport_info(sid, "<candidate-error/>", stream).replace(
             "name=\"file\"", "name='%s'" % offer[0].get("name")), receiver.alice.jid)
         receiver.carol.request(terminate(sid, "failed-transport"), receiver.alice.jid)
-        again = receiver.offer()
-        transport = again.find(".//{%s}transport" % IN_BAND)
-        assert transport is not None, "offered in another way"
-        receiver.accept(again, "<transport xmlns='%s' sid='%s' block-size='4096'/>" % (IN_BAND, transport.get("sid")))
-        data = receiver.take_in_band(transport.get("sid"))
-        with open(source, "rb") as f:
-            assert data == f.read()
-        receiver.carol.request(terminate(again.get("sid"), "success"), receiver.alice.jid)
-        case.completed(receiver.alice, sent)
-        case.ended(receiver.alice, sent)
+        arrives_in_band(case, receiver, sent, receiver.offer(), source)
+
+
+@test()
+def a_contact_that_knows_no_socks5_bytestreams(case):
+    source = case.file("file.bin", 9 * KIB)
+    with Receiver(case, NEW_FILES, (IN_BAND,)) as receiver:
+        sent, offer = receiver.offered(source)
+        arrives_in_band(case, receiver, sent, offer, source)
 
 
 class Several:

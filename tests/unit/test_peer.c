@@ -120,6 +120,7 @@ reply(const char *jid, const char *features)
 #define SI_BY_SOCKS5 SI "<feature var='http://jabber.org/protocol/bytestreams'/>"
 #define SI_IN_BAND SI "<feature var='http://jabber.org/protocol/ibb'/>"
 #define HASH(name) "<feature var='urn:xmpp:hash-function-text-names:" name "'/>"
+#define IN_BAND "<feature var='urn:xmpp:jingle:transports:ibb:1'/>"
 #define ONLY_FILES "<feature var='" FILES "'/>"
 
 static void
@@ -152,6 +153,8 @@ static const struct {
     {SI_BY_SOCKS5, BS_PEER_SI, BS_FOUND_SI},
     {SI_IN_BAND, BS_PEER_SI, BS_FOUND_SI},
     {ONLY_FILES SI_IN_BAND, BS_PEER_SI, BS_FOUND_SI},
+    {ONLY_FILES IN_BAND, BS_PEER_JINGLE, BS_FOUND_JINGLE},
+    {ONLY_FILES IN_BAND SI_BY_SOCKS5, BS_PEER_SI, BS_FOUND_SI},
     {OLD_ABLE("4"), BS_PEER_JINGLE, BS_FOUND_JINGLE},
     {OLD_ABLE("3"), BS_PEER_JINGLE, BS_FOUND_JINGLE},
     {"<feature var='urn:xmpp:jingle:apps:file-transfer:2'/><feature var='" S5B "'/>", BS_PEER_UNABLE,
