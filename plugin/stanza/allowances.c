@@ -106,6 +106,19 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_last_words.c",
             .test_case = "\"<description xmlns='\" FT5 \"'/>\"",
         },
+    [BS_ALLOW_OFFER_SENT_BACK] =
+        {
+            .name = "BS_ALLOW_OFFER_SENT_BACK",
+            .clients = "Dino",
+            .departure = "its answer is the offer's description, with a <range/> of which it knows nothing",
+            .reason =
+                "XEP-0234, 6.1, has a receiver's own range there; whoever takes it for that waits for a "
+                "request, and promises that the file goes on by itself",
+            .recognised = "a range that does not name its first byte, as ours does",
+            .where = "transfer/transfer_session.c",
+            .test = "pair/test_rest.c",
+            .test_case = "who_sends_the_offer_back_is_not_waited_for",
+        },
     [BS_ALLOW_REASON_WITH_UNDERSCORE] =
         {
             .name = "BS_ALLOW_REASON_WITH_UNDERSCORE",

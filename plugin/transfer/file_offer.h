@@ -22,7 +22,8 @@ typedef struct {
     guint hashes;           /* bit set of the hashes whose value is known */
     guint8 hash_value[BS_HASH_COUNT][BS_DIGEST_MAX];
     guint hashes_promised; /* bit set of those whose value comes later */
-    gboolean can_range;    /* parts of the file can be asked for */
+    gboolean can_range;    /* parts of the file can be asked for ... */
+    gboolean range_begins; /* ... and the first byte that is sent is named, even if it is that of the file */
     guint64 range_offset;  /* the part that is sent: first byte ... */
     guint64 range_length;  /* ... and bytes; BS_SIZE_UNKNOWN: up to the end */
 } BsFileOffer;

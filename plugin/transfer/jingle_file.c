@@ -81,7 +81,7 @@ add_range(xmlnode *file, const BsFileOffer *offer)
     if (!offer->can_range && offer->range_offset == 0 && offer->range_length == BS_SIZE_UNKNOWN)
         return;
     range = bs_xml_add_text(file, "range", NULL);
-    if (offer->range_offset > 0) {
+    if (offer->range_offset > 0 || offer->range_begins) {
         g_autofree char *offset = g_strdup_printf("%" G_GUINT64_FORMAT, offer->range_offset);
 
         bs_xml_set_attrib(range, "offset", offset);
@@ -180,6 +180,7 @@ take_range(const xmlnode *node, BsFileOffer *offer)
     const char *length = xmlnode_get_attrib((xmlnode *)node, "length");
 
     offer->can_range = TRUE;
+    offer->range_begins = offset != NULL;
     return (offset == NULL || bs_xml_parse_uint64(offset, 0, BS_FILE_SIZE_MAX, &offer->range_offset)) &&
            (length == NULL || bs_xml_parse_uint64(length, 0, BS_FILE_SIZE_MAX, &offer->range_length));
 }

@@ -41,6 +41,7 @@ jingle_accept(BsTransfer *transfer)
 
     /* The description goes back, but not for the peer to fetch its own picture here. */
     g_clear_pointer(&transfer->offer->thumbnail, bs_thumbnail_free);
+    transfer->offer->range_begins = transfer->offer->can_range;
     if (!bs_jingle_session_accept(transfer->session, transfer->own_jid,
                                   bs_jingle_file_build(transfer->version, transfer->offer), transport))
         wait_for_others(transfer);

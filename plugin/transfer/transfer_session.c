@@ -22,6 +22,13 @@ answer_for(BsTransportVerdict verdict)
     return BS_JINGLE_BAD_REQUEST;
 }
 
+/* Dino's answer has whatever was in the offer. */
+static gboolean
+knows_ranges(const BsFileOffer *asked)
+{
+    return asked->can_range && (asked->range_begins || !bs_allow(BS_ALLOW_OFFER_SENT_BACK));
+}
+
 /* A receiver may ask for a part of what was offered (XEP-0234, 6.1). */
 static gboolean
 take_accepted_range(BsTransfer *transfer, const xmlnode *description)
@@ -35,7 +42,7 @@ take_accepted_range(BsTransfer *transfer, const xmlnode *description)
         return FALSE;
     if (offset > transfer->offer->size || (offset > 0 && transfer->source->seek == NULL))
         return FALSE;
-    transfer->peer_may_ask = asked != NULL && asked->can_range;
+    transfer->peer_may_ask = asked != NULL && knows_ranges(asked);
     transfer->offer->range_offset = offset;
     transfer->offer->range_length =
         MIN(transfer->offer->size - offset, asked != NULL ? asked->range_length : BS_SIZE_UNKNOWN);

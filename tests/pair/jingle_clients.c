@@ -53,7 +53,7 @@ const JingleClient jingle_clients[JINGLE_CLIENT_COUNT] = {
         .content = "a-file-offer",
         .senders = "initiator",
         .file = "<name>f</name>" SIZE,
-        .accepted = ACCEPTED,
+        .accepted = ACCEPTED "<range/>",
         .offered = DSTADDR " mode='tcp'",
         .answered = DSTADDR,
         .direct = CANDIDATE("8290304", " type='direct'"),

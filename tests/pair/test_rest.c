@@ -301,9 +301,9 @@ offer_file(void)
     return transfer;
 }
 
-/* Alice's offer is accepted, and `taken` bytes of it have arrived. Returns her session's id. */
+/* Alice's offer is accepted with this range, and `taken` bytes have arrived. Returns her session's id. */
 static char *
-send_until(gsize taken)
+send_accepted_with(const char *range, gsize taken)
 {
     g_autofree guint8 *got = g_malloc(taken + 1);
     g_autofree char *answer = NULL;
@@ -314,7 +314,7 @@ send_until(gsize taken)
     initiate = script_expect(pair, "session-initiate");
     ck_assert_ptr_null(range_of(initiate));
     sid = g_strdup(bs_jingle_attrib(bs_jingle_element((xmlnode *)initiate), "sid"));
-    answer = content("a-file-offer", "initiator", description("f", LENGTH, "<range/>"), "%");
+    answer = content("a-file-offer", "initiator", description("f", LENGTH, range), "%");
     {
         g_autoptr(GString) text = g_string_new(answer);
         g_autofree char *transport =
@@ -329,6 +329,12 @@ send_until(gsize taken)
     ck_assert_mem_eq(got, bytes, taken);
     ck_assert_uint_eq(accepted, 1);
     return sid;
+}
+
+static char *
+send_until(gsize taken)
+{
+    return send_accepted_with("<range offset='0'/>", taken);
 }
 
 static void
@@ -522,6 +528,17 @@ START_TEST(who_has_an_occupant_s_name_later_gets_nothing)
     check("session-initiate", "r1", asked, "result");
     ck_assert_ptr_nonnull(script_expect(pair, "session-terminate"));
     ck_assert_ptr_null(resumed);
+}
+END_TEST
+
+START_TEST(who_sends_the_offer_back_is_not_waited_for)
+{
+    g_autofree char *sid = send_accepted_with("<range/>", 6000);
+
+    break_connection();
+    check("session-terminate", sid, "<reason><gone/></reason>", "result");
+    ck_assert_uint_eq(ended, 1);
+    ck_assert(!end.goes_on);
 }
 END_TEST
 
@@ -909,6 +926,7 @@ main(void)
     tcase_add_loop_test(sender, what_nobody_wanted_is_not_remembered, 1, 4);
     tcase_add_test(sender, what_nobody_confirmed_is_still_there_to_be_asked_for);
     tcase_add_test(sender, who_has_an_occupant_s_name_later_gets_nothing);
+    tcase_add_test(sender, who_sends_the_offer_back_is_not_waited_for);
     tcase_add_loop_test(sender, a_file_that_has_changed_is_not_sent, 0, 3);
     tcase_add_test(sender, a_stranger_gets_nothing);
     suite_add_tcase(suite, receiver);
