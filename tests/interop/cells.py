@@ -8,7 +8,7 @@ import time
 import network
 from case import MIB
 from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, SEVERAL, TO, WE_DIAL, Place
-from prosody import PROXY
+from prosody import DOMAIN, PROXY
 
 PATIENCE = 75
 ELSEWHERE = "two.test"  # a domain without a proxy
@@ -29,13 +29,14 @@ def firewalls(route):
 
 def make_ends(case, client, route, faults):
     """We, online, and the other client."""
-    domain = ELSEWHERE if route == ITS_PROXY else None
-    case.own_server(users=["alice@" + domain if domain else "alice", "bob"], proxy=route in (ITS_PROXY, OUR_PROXY))
+    our_domain = ELSEWHERE if route == ITS_PROXY else DOMAIN
+    its_domain = ELSEWHERE if route == OUR_PROXY else DOMAIN
+    case.own_server(users=["alice@" + our_domain, "bob@" + its_domain], proxy=route in (ITS_PROXY, OUR_PROXY), tls=True)
     ours, its = firewalls(route)
     here = case.host(1, families="4", firewall=network.REFUSING if ours else None)
     there = case.host(2, families="4", firewall=network.REFUSING if its else None)
-    us = case.online("alice@" + domain if domain else "alice", host=here)
-    it = client.start(case, Place(there, case.server), PROXY if route == ITS_PROXY else "", faults)
+    us = case.online("alice@" + our_domain, host=here)
+    it = client.start(case, Place(there, case.server, its_domain, us.bare), PROXY if route == ITS_PROXY else "", faults)
     us.client.wait("buddy-online", account=us.jid)
     if route == OUR_PROXY:
         us.client.wait("debug", where=lambda e: "proxy %s works" % PROXY in e["text"])
@@ -51,9 +52,12 @@ def check_arrived(path, source):
         time.sleep(0.05)
 
 
+def has_ended(event):
+    return event["stage"] in ("cancelled-here", "cancelled-there", "file-recv-complete", "file-send-complete")
+
+
 def wait_for_our_end(us, since):
-    event = us.client.wait("xfer", since, patience=PATIENCE, where=lambda it: it["stage"] in (
-        "cancelled-here", "cancelled-there", "file-recv-complete", "file-send-complete"))
+    event = us.client.wait("xfer", since, patience=PATIENCE, where=has_ended)
     if not event["stage"].endswith("complete"):
         raise Failed("our transfer ended with " + event["stage"])
 
@@ -61,6 +65,7 @@ def wait_for_our_end(us, since):
 def move(case, client, us, it, direction):
     source = case.file("file.bin", 300 * 1024 if direction == FROM else MIB)
     since = us.client.now()
+    it.over = lambda: any(map(has_ended, us.client.all("xfer", since)))
     if direction == TO:
         us.client.tell("send", us.jid, it.jid, source)
     else:

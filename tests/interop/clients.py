@@ -5,9 +5,10 @@ import os
 import shutil
 import subprocess
 
+import dino
 import gajim
 import psi
-from prosody import DOMAIN, PASSWORD
+from prosody import PASSWORD
 
 TO, FROM = "to it", "from it"
 WE_DIAL, IT_DIALS, ITS_PROXY, OUR_PROXY, IN_BAND = ROUTES = (
@@ -18,16 +19,20 @@ PATIENCE = 75  # Gajim takes half a minute to give an address up, and may have t
 
 
 class Place:
-    """Where a client is, and by what address it reaches the server."""
+    """Where a client is, by what address it reaches the server, the domain of its account, and its contact."""
 
-    def __init__(self, host, server):
+    def __init__(self, host, server, domain, contact):
         self.host = host
         self.address = host.server
         self.port = server.port
+        self.domain = domain
+        self.contact = contact
 
 
 class DrivenClient:
     """What is the same for all that are driven.Driven."""
+
+    never = {}
 
     @staticmethod
     def send(client, to, path):
@@ -73,12 +78,53 @@ class GajimClient(DrivenClient):
         folder = os.path.join(case.folder, "gajim")
         os.makedirs(folder)
         port = 41005 if place.host.firewall else 28011
-        client = gajim.Gajim(folder, "bob@%s/gajim" % DOMAIN, PASSWORD, place, [place.host.address4], port, proxy,
+        client = gajim.Gajim(folder, "bob@%s/gajim" % place.domain, PASSWORD, place, [place.host.address4], port, proxy,
                              mend=faults, prefix=place.host.prefix)
         case.at_end(client.stop)
         if client.wait("online") is None:
             raise OSError("Gajim did not come online")
         return client
+
+
+class DinoClient(DrivenClient):
+    name = "Dino"
+    faults = {(FROM, IN_BAND): (["fallback"],)}
+    default_faults = {TO: (), FROM: ()}
+    explanations = {
+        "fallback": "gives up when no connection comes about, as its way from there to in-band leads nowhere, which our user "
+                    "is told; it goes where it begins in-band",
+    }
+    # In-band streams refuse to be closed in the way in which a receiver closes its own side of them at once. If they
+    # did not, what has been acknowledged and not been read yet would be lost when the sender closes its side.
+    never = {
+        (TO, IN_BAND): "it stays as it is when no connection came about, and gives up when it is offered a file in-band at "
+                       "once; our user is told that no connection came about",
+    }
+    impossible = {}
+
+    @staticmethod
+    def version():
+        return dino.version()
+
+    @staticmethod
+    def start(case, place, proxy, faults):
+        folder = os.path.join(case.folder, "dino")
+        os.makedirs(folder)
+        if place.host.firewall:
+            dino.close_ports(place.host)
+        client = dino.Dino(folder, "bob@" + place.domain, PASSWORD, (place.address, case.server.tls_port),
+                           case.lab.dino_driver, case.server.certificate, faults, place.host.prefix)
+        case.at_end(client.stop)
+        client.come_online(place.contact, proxy)
+        return client
+
+    @staticmethod
+    def send(client, to, path):
+        client.send(to.partition("/")[0], path)
+
+    @staticmethod
+    def ended(client):
+        return client.ended(PATIENCE)
 
 
 class PsiClient(DrivenClient):
@@ -105,7 +151,7 @@ class PsiClient(DrivenClient):
         folder = os.path.join(case.folder, "psi")
         os.makedirs(folder)
         port = 41005 if place.host.firewall else 8010
-        client = psi.Psi(folder, psi.build_driver(case.lab.folder), "bob@%s/psi" % DOMAIN, PASSWORD, place, port, proxy,
+        client = psi.Psi(folder, psi.build_driver(case.lab.folder), "bob@%s/psi" % place.domain, PASSWORD, place, port, proxy,
                          in_band="one-way" in faults, prefix=place.host.prefix)
         case.at_end(client.stop)
         if client.wait("ready") is None:
@@ -120,6 +166,7 @@ class StockClient:
     faults = {}
     default_faults = {TO: (), FROM: ()}
     explanations = {}
+    never = {}
     impossible = {
         (TO, WE_DIAL): "it speaks stream initiation only, where only the receiver dials",
         (TO, ITS_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
@@ -136,7 +183,7 @@ class StockClient:
     def start(case, place, proxy, faults):
         client = case.client("bob", plugin=False, host=place.host)
         server = type("Server", (), {"address": place.address, "port": place.port})
-        client.jid = client.account("bob", server, "home", proxies=proxy or None)
+        client.jid = client.account("bob@" + place.domain, server, "home", proxies=proxy or None)
         return client
 
     @staticmethod
@@ -151,4 +198,4 @@ class StockClient:
         return None if event["stage"].endswith("complete") else event["stage"]
 
 
-CLIENTS = (GajimClient, PsiClient, StockClient)
+CLIENTS = (GajimClient, DinoClient, PsiClient, StockClient)

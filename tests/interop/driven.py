@@ -11,6 +11,8 @@ import time
 
 import display
 
+GRACE = 5  # seconds
+
 
 class Driven:
     """`jid` has a resource. What the program says is in the file "log.txt" in the folder."""
@@ -22,6 +24,7 @@ class Driven:
         self._news = threading.Condition()
         self._folder = folder
         self._process = None
+        self.over = lambda: False
         os.makedirs(self.downloads)
         self._display = display.Display(folder)
         self._control, self._its = socket.socketpair()
@@ -36,14 +39,18 @@ class Driven:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        with self._control.makefile("rb") as lines:
-            for line in lines:
-                with self._news:
-                    self.events.append(json.loads(line))
-                    self._news.notify_all()
+        try:
+            with self._control.makefile("rb") as lines:
+                for line in lines:
+                    with self._news:
+                        self.events.append(json.loads(line))
+                        self._news.notify_all()
+        except ConnectionResetError:  # it has ended without reading what it was told
+            pass
 
     def wait(self, *names, patience=30):
-        """The first event of one of these names that was not waited for yet; None if none comes."""
+        """The first event of one of these names that was not waited for yet; None if none comes. It comes soon if
+        our transfer is `over`."""
         deadline = time.monotonic() + patience
         with self._news:
             while True:
@@ -51,6 +58,8 @@ class Driven:
                     if event["event"] in names and not event.get("seen"):
                         event["seen"] = True
                         return event
+                if self.over():
+                    deadline = min(deadline, time.monotonic() + GRACE)
                 left = deadline - time.monotonic()
                 if left <= 0 or self._process.poll() is not None:
                     return None

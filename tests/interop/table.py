@@ -31,7 +31,7 @@ def cell(client, place, result, notes):
     if works:
         return "yes" if not faults else "with %s mended" % numbers
     if place not in client.impossible:
-        why = "the file did not arrive"
+        why = client.never.get(place, "the file did not arrive")
     return "no: %s" % notes.number("%s: %s" % (client.name, why))
 
 

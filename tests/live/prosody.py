@@ -34,6 +34,11 @@ modules_disabled = {{ "s2s", "s2s_auth_certs", "tls", "http" }}
 plugin_paths = {{ "{folder}" }}
 """
 
+TLS_CONFIG = """
+c2s_direct_tls_interfaces = {{ {interfaces} }}
+c2s_direct_tls_ports = {{ {port} }}
+"""
+
 LIMITS_CONFIG = """
 limits = { c2s = { rate = "%s" } }
 """
@@ -100,23 +105,26 @@ def program():
 class Prosody:
     """`users` all see each other in their contact lists; one without a domain has an account at `DOMAIN`. `proxy`: a
     Proxy of `DOMAIN`, True for one that works, False for none. `limits`: how much a client may send, as mod_limits
-    takes it. `gateway`: a contact of everybody's behind a component that may connect. `prefix` is put before the
-    command."""
+    takes it. `gateway`: a contact of everybody's behind a component that may connect. `tls`: it also takes connections
+    with TLS, at `tls_port`, with a `certificate` of its own (a file). `prefix` is put before the command."""
 
     def __init__(self, folder, users, address="127.0.0.1", everywhere=False, proxy=True, limits="", gateway=None,
-                 prefix=()):
+                 tls=False, prefix=()):
         self.folder = folder
         self.address = address
-        self.port, self.proxy_port, self.component_port = free_ports(3)
+        self.port, self.proxy_port, self.component_port, self.tls_port = free_ports(4)
         self.process = None
+        self.certificate = None
         self._ports = [self.port] + ([self.component_port] if gateway else [])
         self._prefix = list(prefix)
         os.makedirs(folder)
         users = [user if "@" in user else "%s@%s" % (user, DOMAIN) for user in users]
         self._write_users(users)
         self._write_contacts(users + (["%s@%s" % (gateway, GATEWAY)] if gateway else []))
-        self._write_config({DOMAIN} | {user.partition("@")[2] for user in users}, everywhere,
-                           Proxy() if proxy is True else proxy, limits, gateway)
+        domains = {DOMAIN} | {user.partition("@")[2] for user in users}
+        self._write_config(domains, everywhere, Proxy() if proxy is True else proxy, limits, gateway)
+        if tls:
+            self._add_tls(domains, '"*"' if everywhere else '"%s"' % address)
         self.start()
 
     def _write_config(self, domains, everywhere, proxy, limits, gateway):
@@ -138,6 +146,19 @@ class Prosody:
                 f.write(UNHELPFUL_MODULE.format(request=proxy.unhelpful[0], how=proxy.unhelpful[1]))
         with open(os.path.join(self.folder, "prosody.cfg.lua"), "w", encoding="utf-8") as f:
             f.write(config)
+
+    def _add_tls(self, domains, interfaces):
+        """Prosody finds the certificate in its folder."""
+        self.certificate = os.path.join(self.folder, "server.crt")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-days", "2", "-subj", "/CN=" + DOMAIN,
+                        "-addext", "subjectAltName=" + ",".join("DNS:" + domain for domain in sorted(domains)),
+                        "-keyout", os.path.join(self.folder, "server.key"), "-out", self.certificate],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        with open(os.path.join(self.folder, "prosody.cfg.lua"), "r+", encoding="utf-8") as f:
+            rest = f.read()
+            f.seek(0)
+            f.write(TLS_CONFIG.format(interfaces=interfaces, port=self.tls_port) + rest)
 
     def _write_users(self, users):
         for user in users:

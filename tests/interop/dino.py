@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Dino as a Python object: a process on a display of its own, with a profile of its own, that is driven by a plugin
+inside it (dino_driver.c)."""
+
+import os
+import shutil
+import subprocess
+
+import driven
+
+PORTS = (42000, 42999)  # where it dials from, which no firewall has a rule for
+# It listens on any port: nobody who is not dialled gets in.
+CLOSED = """
+table inet closed {
+    chain input {
+        type filter hook input priority 0;
+        iifname "eth0" tcp flags & (syn | ack) == syn reject with tcp reset
+    }
+}
+"""
+
+
+def version():
+    """The installed Dino's, or None."""
+    result = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "dino-im"], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True, check=False)
+    return result.stdout.partition("-")[0] if result.returncode == 0 else None
+
+
+def close_ports(host):
+    subprocess.run([*host.prefix, "nft", "-f", "-"], input=CLOSED, text=True, check=True)
+    subprocess.run([*host.prefix, "sh", "-c", "echo %d %d > /proc/sys/net/ipv4/ip_local_port_range" % PORTS], check=True)
+
+
+class Dino(driven.Driven):
+    """`server`: its address, and a port of it for TLS. `driver`: the plugin, as it was built. `trusted`: a file with the
+    certificate that the server must have."""
+
+    def __init__(self, folder, jid, password, server, driver, trusted, mend=(), prefix=()):
+        super().__init__(folder, jid)
+        self.sending = False
+        environment = self._display.environment()
+        plugins = os.path.join(environment["XDG_DATA_HOME"], "plugins")
+        os.makedirs(plugins)
+        shutil.copy(driver, plugins)
+        environment.update({"DINO_PLUGIN_DIR": plugins, "GSK_RENDERER": "cairo", "ADW_DISABLE_PORTAL": "1",
+                            "BS_DINO_SERVER": server[0], "BS_DINO_PORT": str(server[1]), "BS_DINO_JID": jid,
+                            "BS_DINO_PASSWORD": password, "BS_DINO_TRUSTED": trusted, "BS_DINO_MEND": ",".join(mend)})
+        self._start([*prefix, "dino-im"], environment, "BS_DINO_CONTROL")
+
+    def _tell(self, command):
+        """Its driver reads words, not JSON."""
+        self._control.sendall("\t".join(command.values()).encode() + b"\n")
+
+    def come_online(self, contact, proxy):
+        """Returns when it is, has a conversation with the contact, and, if there is one, has found its proxy."""
+        event = self.wait("online")
+        if event is None:
+            raise OSError("Dino did not come online")
+        self.jid = event["jid"]
+        self._tell({"do": "talk", "to": contact})
+        if proxy and self.wait("proxy") is None:
+            raise OSError("Dino did not find its proxy")
+
+    def send(self, to, path):
+        self.sending = True
+        super().send(to, path)
+
+    def ended(self, patience):
+        """Why a file has not arrived or not been sent; None if it has, and then what arrived is in `downloads`. Dino shows
+        what it sends as complete from the beginning."""
+        event = self.wait("completed", "failed", patience=patience)
+        if event is None and self.sending:
+            return None
+        if event is None:
+            return "nothing happened" if self._process.poll() is None else "it ended with %d" % self._process.returncode
+        if event["event"] == "failed":
+            return event["why"]
+        if "path" in event:
+            os.link(event["path"], os.path.join(self.downloads, event["name"]))
+        return None
