@@ -97,8 +97,9 @@ class DinoClient(DrivenClient):
     # In-band streams refuse to be closed in the way in which a receiver closes its own side of them at once. If they
     # did not, what has been acknowledged and not been read yet would be lost when the sender closes its side.
     never = {
-        (TO, IN_BAND): "it stays as it is when no connection came about, and gives up when it is offered a file in-band at "
-                       "once; our user is told that no connection came about",
+        (TO, IN_BAND): "it takes nothing in-band; where no connection came about it goes on waiting, and our user is told "
+                       "that none did; where in-band is offered at once it accepts and then fails, and our user is told to "
+                       "ask whether the file arrived",
     }
     impossible = {}
 
