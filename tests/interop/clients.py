@@ -114,7 +114,7 @@ class DinoClient(DrivenClient):
         if place.host.firewall:
             dino.close_ports(place.host)
         client = dino.Dino(folder, "bob@" + place.domain, PASSWORD, (place.address, case.server.tls_port),
-                           case.lab.dino_driver, case.server.certificate, faults, place.host.prefix)
+                           dino.build_driver(case.lab.build), case.server.certificate, faults, place.host.prefix)
         case.at_end(client.stop)
         client.come_online(place.contact, proxy)
         return client

@@ -2,6 +2,7 @@
 """Dino as a Python object: a process on a display of its own, with a profile of its own, that is driven by a plugin
 inside it (dino_driver.c)."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -25,6 +26,14 @@ def version():
     result = subprocess.run(["dpkg-query", "-W", "-f=${Version}", "dino-im"], stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL, text=True, check=False)
     return result.stdout.partition("-")[0] if result.returncode == 0 else None
+
+
+@functools.lru_cache
+def build_driver(build):
+    """The plugin's path, in the folder where everything else was built."""
+    subprocess.run(["make", "--quiet", "-C", build, "tests/interop/dino_driver.la"], stdout=subprocess.DEVNULL,
+                   check=True)
+    return os.path.join(build, "tests", "interop", ".libs", "dino_driver.so")
 
 
 def close_ports(host):

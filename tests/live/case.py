@@ -43,7 +43,7 @@ class Lab:
     def __init__(self, build, folder, valgrind=False):
         self.program = os.path.join(build, "tests", "live", "bytestreams-client")
         self.plugin = os.path.join(build, "plugin", ".libs", "bytestreams.so")
-        self.dino_driver = os.path.join(build, "tests", "interop", ".libs", "dino_driver.so")
+        self.build = build
         self.overrider = os.path.join(build, "tests", "live", ".libs", "overrider.so")
         for path in (self.program, self.plugin):
             if not os.path.exists(path):
