@@ -79,7 +79,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .departure = "it names a content without its creator",
             .reason = "XEP-0166, 7.3, wants both; with one content there is no doubt which is meant",
             .recognised = "the missing attribute",
-            .where = "transfer/jingle_contents.c",
+            .where = "transfer/jingle_requests.c",
             .test = "pair/test_corners.c",
             .test_case = "a_content_needs_no_creator",
         },

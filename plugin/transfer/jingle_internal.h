@@ -54,8 +54,15 @@ void bs_jingle_contents_leave(BsJingleSession *session);
 /* Something was decided: sends session-accept soon if nothing is undecided any more. */
 void bs_jingle_contents_decided(BsJingleContents *contents);
 
-/* A request of the peer's with this id has been answered so. */
+/* A request of the peer's with this id has been answered so; and: TRUE if it has been, `answer` is how. */
 void bs_jingle_contents_remember(BsJingleContents *contents, const char *id, BsJingleAnswer answer);
+gboolean bs_jingle_contents_recall(BsJingleContents *contents, const char *id, BsJingleAnswer *answer);
+
+/* The content of this name that has not ended, NULL if there is none; if this one has not, though it may be
+ * freed; if one of this name has. NULL is nobody's name. */
+BsJingleSession *bs_jingle_contents_find(const BsJingleContents *contents, const char *name);
+gboolean bs_jingle_contents_is_live(const BsJingleContents *contents, const BsJingleSession *session);
+gboolean bs_jingle_contents_is_over(const BsJingleContents *contents, const char *name);
 
 void bs_jingle_contents_unref(BsJingleContents *contents);
 

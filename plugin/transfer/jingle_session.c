@@ -69,20 +69,14 @@ bs_jingle_session_new_from_initiate(BsIqLink *link, const xmlnode *iq, const BsJ
     return session;
 }
 
-static gboolean
-has_name(const BsJingleContents *contents, const char *name)
-{
-    for (guint i = 0; i < contents->live->len; i++)
-        if (strcmp(((BsJingleSession *)g_ptr_array_index(contents->live, i))->content, name) == 0)
-            return TRUE;
-    return g_ptr_array_find_with_equal_func(contents->over, name, g_str_equal, NULL);
-}
-
 gboolean
 bs_jingle_session_may_add(const BsJingleSession *session, const xmlnode *content)
 {
+    const char *name = bs_jingle_attrib(content, "name");
+
     return is_usable_content(content, session->initiator ? "initiator" : "responder") &&
-           !has_name(session->contents, bs_jingle_attrib(content, "name"));
+           bs_jingle_contents_find(session->contents, name) == NULL &&
+           !bs_jingle_contents_is_over(session->contents, name);
 }
 
 BsJingleSession *
