@@ -3,10 +3,13 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "purple_env.h"
+#include "script_bytes.h"
 #include "several.h"
-#include "stanza/xml.h"
+#include "socks5/candidate.h"
+#include "transport/s5b_xml.h"
 
 /* In either order. */
 START_TEST(both_are_accepted_together)
@@ -213,6 +216,62 @@ START_TEST(checksums_of_both_come_in_one_request)
     several_check_whole("one");
     several_wait_for_end("two");
     ck_assert_int_eq(several_file("two")->reason, BS_END_DAMAGED);
+}
+END_TEST
+
+/* Both connections are nominated in one request, as Psi does, with the bytes of each after that. */
+#define SOCKS5(name)                                                                                         \
+    "<content creator='initiator' name='" name "' senders='initiator'><description xmlns='" FT5              \
+    "'><file><name>" name                                                                                    \
+    "</name><size>10</size><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>" DIGITS_SHA256                    \
+    "</hash></file></description><transport xmlns='" BS_NS_S5B "' sid='" name "'/></content>"
+
+static const char *
+cid_in(const xmlnode *accept, const char *name)
+{
+    const xmlnode *content = bs_jingle_first_content(bs_jingle_element(accept));
+
+    while (strcmp(bs_jingle_attrib(content, "name"), name) != 0)
+        content = bs_jingle_next_content(content);
+    return bs_jingle_attrib(xmlnode_get_child(bs_jingle_transport(content), "candidate"), "cid");
+}
+
+static int
+dial(const char *name)
+{
+    g_autofree char *dst_addr = bs_dst_addr(name, several.pair->a.jid, several.pair->b.jid);
+    int fd;
+
+    ck_assert_uint_eq(script_dial(dst_addr, &fd), 0);
+    return fd;
+}
+
+START_TEST(each_connection_carries_its_file)
+{
+    g_autofree char *used = NULL;
+    xmlnode *accept;
+    int one;
+    int two;
+
+    several_tell("session-initiate", SOCKS5("one") SOCKS5("two"), "result");
+    several_accept("one");
+    several_accept("two");
+    accept = several_expect("session-accept", "two");
+    two = dial("two");
+    one = dial("one");
+#define USED(name)                                                                                           \
+    "<content creator='initiator' name='" name "'><transport xmlns='" BS_NS_S5B "' sid='" name               \
+    "'><candidate-used cid='%s'/></transport></content>"
+    used = g_strdup_printf(USED("two") USED("one"), cid_in(accept, "two"), cid_in(accept, "one"));
+    several_tell("transport-info", used, "result");
+    script_send_bytes(one, BYTES, sizeof BYTES - 1);
+    several_check_whole("one");
+    ck_assert(!several_file("two")->has_ended);
+    script_send_bytes(two, BYTES, sizeof BYTES - 1);
+    several_check_whole("two");
+    close(one);
+    close(two);
+    several_check_none_is_left();
 }
 END_TEST
 
@@ -451,6 +510,7 @@ main(void)
     tcase_add_test(tcase, an_added_content_is_declined);
     tcase_add_test(tcase, a_damaged_one_harms_no_other);
     tcase_add_test(tcase, checksums_of_both_come_in_one_request);
+    tcase_add_test(tcase, each_connection_carries_its_file);
     tcase_add_loop_test(tcase, a_useless_one_is_removed, 0, G_N_ELEMENTS(useless));
     tcase_add_test(tcase, nothing_but_useless_ones_end_the_session);
     tcase_add_test(tcase, names_are_used_once);
