@@ -263,6 +263,9 @@ bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const c
 {
     const char *format = incoming ? format_of_incoming_end(end->reason) : format_of_outgoing_end(end->reason);
 
+    if (incoming && end->in_band_is_left)
+        format = _("“%1$s” could not be received, because no connection between you and %2$s came about. Ask "
+                   "%2$s to send it again: it will come through the server then.");
     if (end->goes_on)
         format =
             incoming

@@ -228,8 +228,9 @@ make_offer(BsXfer *self, const guint8 *md5, guint64 hashed)
     if (md5 != NULL && hashed == size)
         bs_file_offer_set_hash(offer, BS_HASH_MD5, md5);
     if (self->by_si)
-        self->transfer = bs_transfer_offer_si(bs_connection_endpoint(self->connection), self->xfer->who,
-                                              offer, source, &bs_xfer_transfer_events, self);
+        self->transfer = (self->in_band ? bs_transfer_offer_si_in_band : bs_transfer_offer_si)(
+            bs_connection_endpoint(self->connection), self->xfer->who, offer, source,
+            &bs_xfer_transfer_events, self);
     else
         offer_by_jingle(self, offer, source);
     if (self->ui_bytes == NULL)
@@ -362,13 +363,18 @@ send_in_band(BsXfer *self)
     bs_log(NULL, "%s is offered the file once more, in-band at once", self->xfer->who);
     self->in_band = TRUE;
     self->accepted = FALSE;
-    make_offer(self, NULL, 0);
+    if (self->by_si)
+        offer_by_si(self);
+    else
+        make_offer(self, NULL, 0);
     return TRUE;
 }
 
 gboolean
 bs_xfer_send_otherwise(BsXfer *self, BsTransfer *transfer, const BsEnd *end)
 {
+    if (bs_transfer_is_incoming(transfer))
+        return FALSE;
     if (end->in_band_is_left)
         return send_in_band(self);
     if (end->reason != BS_END_UNSUPPORTED || self->accepted || self->by_si)

@@ -287,6 +287,28 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "unit/test_si_bytestreams.c",
             .test_case = "an_occupant_that_does_not_say_what_to_ask_for",
         },
+    [BS_ALLOW_SI_ONE_METHOD] =
+        {
+            .name = "BS_ALLOW_SI_ONE_METHOD",
+            .clients = "Psi, QXmpp, Smack, gloox",
+            .departure = "it gives up when no connection comes about, though it has offered in-band, too",
+            .reason = "XEP-0096 has the way agreed on before: so its next file is accepted in-band at once",
+            .recognised = "a file of its own that came neither way",
+            .where = "transfer/transfer_si.c",
+            .test = "pair/test_si_incoming.c",
+            .test_case = "the_next_file_comes_in_band",
+        },
+    [BS_ALLOW_NEW_OFFER_IN_BAND] =
+        {
+            .name = "BS_ALLOW_NEW_OFFER_IN_BAND",
+            .clients = "Psi, QXmpp, Smack, gloox",
+            .departure = "it takes no in-band stream when SOCKS5 has failed",
+            .reason = "XEP-0096 has the way agreed on before: so it is offered the file once more, in-band",
+            .recognised = "an in-band stream that could not be opened",
+            .where = "transfer/transfer_si.c",
+            .test = "pair/test_si_outgoing.c",
+            .test_case = "pair_offer_by_si_in_band",
+        },
     [BS_ALLOW_EITHER_ORDER] =
         {
             .name = "BS_ALLOW_EITHER_ORDER",

@@ -94,7 +94,7 @@ struct _BsTransfer {
     BsRoute route;            /* of the connection, once there is one ... */
     BsRoute avoided;          /* ... and one that was good for nothing; an empty host: none */
     gboolean begun;           /* bytes have moved over some connection */
-    gboolean in_band_is_left; /* out: see BsEnd */
+    gboolean in_band_is_left; /* see BsEnd */
     BsSource *source;
     BsSink *sink;
     BsPump *pump;

@@ -32,8 +32,8 @@ typedef struct {
     BsEndReason reason;
     gboolean goes_on;         /* once both are online again */
     char *detail;             /* the system's own words, for the reason's sentence; NULL if there are none */
-    gboolean in_band_is_left; /* no connection could be made, and the peer left the session instead of going
-                               * in-band in it: a new offer of that may do */
+    gboolean in_band_is_left; /* no connection could be made, and the peer did not go on in-band: out: a new
+                               * offer of that may do; in: the peer's next offer will */
 } BsEnd;
 
 typedef struct {
@@ -73,6 +73,10 @@ BsTransfer *bs_transfer_offer_in(BsEndpoint *endpoint, const char *peer, const B
  * out. */
 BsTransfer *bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
                                  BsSource *source, const BsTransferEvents *events, gpointer data);
+
+/* ... in-band at once, and nothing else. */
+BsTransfer *bs_transfer_offer_si_in_band(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer,
+                                         BsSource *source, const BsTransferEvents *events, gpointer data);
 
 /* The place with which it was offered (taken): the transfer gives it back when its bytes are through, or it
  * ends. One that has none runs without asking once it is accepted, and counts all the same. NULL is allowed.

@@ -13,6 +13,8 @@
 /* Longer than any transfer waits for the peer's user. */
 #define ANSWER_TIMEOUT_MS (2 * 60 * 60 * 1000)
 
+#define BOTH_METHODS (1u << BS_SI_BYTESTREAMS | 1u << BS_SI_IN_BAND)
+
 struct _BsSiNegotiation {
     char *peer;
     char *sid;
@@ -22,6 +24,7 @@ struct _BsSiNegotiation {
     char *offer_id;       /* in: the id of its stanza */
     gboolean multiple;    /* in: the peer may be told several methods */
     gboolean begun;       /* the peer has told us streamhosts */
+    gboolean fallback;    /* in-band, although SOCKS5 was agreed on */
 };
 
 static const char *
@@ -72,13 +75,28 @@ agree(BsTransfer *transfer, BsSiMethod method)
     try(transfer, method);
 }
 
+/* The last file did not come, as the peer gave up where SOCKS5 failed, and there is no other word than the
+ * answer in which it can be told to go in-band. */
+static gboolean
+must_be_told_in_band(const BsTransfer *transfer)
+{
+    const BsSiNegotiation *si = transfer->si;
+
+    return si->methods == BOTH_METHODS && !si->multiple &&
+           bs_reaches_in_vain(bs_endpoint_reaches(transfer->endpoint), si->peer) &&
+           bs_allow(BS_ALLOW_SI_ONE_METHOD);
+}
+
 static void
 si_accept(BsTransfer *transfer)
 {
     BsSiNegotiation *si = transfer->si;
-    BsSiMethod method = si->methods & 1u << BS_SI_BYTESTREAMS ? BS_SI_BYTESTREAMS : BS_SI_IN_BAND;
+    BsSiMethod method;
     xmlnode *offer = g_steal_pointer(&si->offer);
 
+    if (must_be_told_in_band(transfer))
+        si->methods = 1u << BS_SI_IN_BAND;
+    method = si->methods & 1u << BS_SI_BYTESTREAMS ? BS_SI_BYTESTREAMS : BS_SI_IN_BAND;
     bs_iq_reply_result(bs_endpoint_link(transfer->endpoint), offer,
                        bs_si_build_answer(transfer->offer, si->methods, si->multiple));
     xmlnode_free(offer);
@@ -113,6 +131,12 @@ si_say_nothing(BsTransfer *transfer)
     (void)transfer;
 }
 
+static void
+learn_in_vain(const BsTransfer *transfer, gboolean in_vain)
+{
+    bs_reaches_learn_in_vain(bs_endpoint_reaches(transfer->endpoint), transfer->si->peer, in_vain);
+}
+
 /* The peer has said something since we accepted its file: it could have opened an in-band stream, too. */
 static gboolean
 has_begun(BsTransfer *transfer)
@@ -120,6 +144,13 @@ has_begun(BsTransfer *transfer)
     if (!is_in_band(transfer->transport) && bs_si_bytestreams_was_asked(transfer->transport))
         transfer->si->begun = TRUE;
     return transfer->si->begun;
+}
+
+/* Whether the file would come by a new offer. */
+static gboolean
+may_go_in_band_anew(const BsTransfer *transfer)
+{
+    return transfer->si->fallback && (transfer->incoming || bs_allow(BS_ALLOW_NEW_OFFER_IN_BAND));
 }
 
 /* The sender opens the in-band stream when the other one found no way; the receiver waits for that. */
@@ -131,10 +162,14 @@ si_no_way(BsTransfer *transfer)
         return;
     }
     if (!(transfer->si->methods & 1u << BS_SI_IN_BAND)) {
+        transfer->in_band_is_left = may_go_in_band_anew(transfer);
         bs_transfer_finish(transfer, BS_END_NO_ROUTE, NULL);
         return;
     }
     bs_log(transfer->id, "now in-band");
+    transfer->si->fallback = TRUE;
+    if (transfer->incoming)
+        learn_in_vain(transfer, TRUE);
     try(transfer, BS_SI_IN_BAND);
 }
 
@@ -180,6 +215,9 @@ static void
 si_let_go(BsTransfer *transfer)
 {
     bs_iq_request_cancel(&transfer->si->request);
+    /* This peer goes in-band by itself. */
+    if (transfer->incoming && transfer->si->fallback && transfer->begun)
+        learn_in_vain(transfer, FALSE);
 }
 
 static void
@@ -288,15 +326,14 @@ new_negotiation(const char *peer, const char *sid, guint methods)
     return si;
 }
 
-BsTransfer *
-bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *offer, BsSource *source,
-                     const BsTransferEvents *events, gpointer data)
+static BsTransfer *
+offer(BsEndpoint *endpoint, const char *peer, guint methods, const BsFileOffer *file, BsSource *source,
+      const BsTransferEvents *events, gpointer data)
 {
-    const guint methods = 1u << BS_SI_BYTESTREAMS | 1u << BS_SI_IN_BAND;
     g_autofree char *sid = bs_random_id();
     g_autofree char *own_jid = bs_endpoint_own_jid(endpoint, peer, NULL);
     BsTransfer *transfer =
-        bs_transfer_new_outgoing(endpoint, &bs_transfer_si, own_jid, bs_file_offer_copy(offer), source);
+        bs_transfer_new_outgoing(endpoint, &bs_transfer_si, own_jid, bs_file_offer_copy(file), source);
     BsIqRequest *request;
 
     transfer->si = new_negotiation(peer, sid, methods);
@@ -306,13 +343,28 @@ bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *
     bs_transfer_watch(transfer, events, data);
     bs_transfer_log_offer(transfer, "offered by stream initiation to");
     /* The router has as long to map our port as the peer's user takes to answer. */
-    transfer->transport = new_transport(transfer, BS_SI_BYTESTREAMS);
+    transfer->transport =
+        new_transport(transfer, methods & 1u << BS_SI_BYTESTREAMS ? BS_SI_BYTESTREAMS : BS_SI_IN_BAND);
     request = bs_iq_request(bs_endpoint_link(endpoint), "set", peer,
                             bs_si_build_offer(sid, transfer->offer, methods), ANSWER_TIMEOUT_MS,
                             offer_answered, transfer);
     if (request != NULL)
         transfer->si->request = request;
     return transfer;
+}
+
+BsTransfer *
+bs_transfer_offer_si(BsEndpoint *endpoint, const char *peer, const BsFileOffer *file, BsSource *source,
+                     const BsTransferEvents *events, gpointer data)
+{
+    return offer(endpoint, peer, BOTH_METHODS, file, source, events, data);
+}
+
+BsTransfer *
+bs_transfer_offer_si_in_band(BsEndpoint *endpoint, const char *peer, const BsFileOffer *file,
+                             BsSource *source, const BsTransferEvents *events, gpointer data)
+{
+    return offer(endpoint, peer, 1u << BS_SI_IN_BAND, file, source, events, data);
 }
 
 BsTransfer *

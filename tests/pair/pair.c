@@ -410,6 +410,15 @@ pair_offer_by_si(Side *from, const char *name, guint64 length)
 }
 
 void
+pair_offer_by_si_in_band(Side *from, const char *name, guint64 length)
+{
+    g_autoptr(BsFileOffer) offer = pair_file(name, length);
+
+    from->transfer = bs_transfer_offer_si_in_band(from->endpoint, from->peer->jid, offer, source_new(length),
+                                                  &transfer_events, from);
+}
+
+void
 pair_accept(Side *side)
 {
     bs_transfer_accept(side->transfer, sink_new(side));

@@ -92,6 +92,7 @@ void pair_offer_in(Side *from, const BsJingleManner *manner, const BsFileOffer *
 
 /* As pair_offer(), by stream initiation. */
 void pair_offer_by_si(Side *from, const char *name, guint64 length);
+void pair_offer_by_si_in_band(Side *from, const char *name, guint64 length);
 
 /* The user of a side that waited accepts. */
 void pair_accept(Side *side);

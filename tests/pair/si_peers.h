@@ -59,8 +59,8 @@ void si_peer_offer(SiPeer *peer, guint methods);
 /* Takes the answer to it and checks that each client would read the same there: the method. */
 guint si_peer_take_agreement(SiPeer *peer);
 
-/* Takes our offer, as clients read it. */
-const xmlnode *si_peer_take_offer(SiPeer *peer);
+/* Takes our offer with these methods, as clients read it. */
+const xmlnode *si_peer_take_offer(SiPeer *peer, guint methods);
 
 /* Accepts `offer` with one of `methods`, or with all of them in order if it can; and the bytes from `offset`
  * on, `length` of them if that is not 0. */

@@ -215,6 +215,26 @@ START_TEST(in_band_when_the_streamhost_is_silent)
 }
 END_TEST
 
+/* Also from a peer that does not go on by itself when SOCKS5 has failed. */
+START_TEST(the_next_file_comes_in_band)
+{
+    begin_in_vain(_i);
+    si_peer_tell_hosts(peer, SI_HOST_DEAD);
+    go_on_without_socks5();
+    ck_assert(pair->a.in_band_is_left != peer->client->falls_back);
+    bs_test_hurry(5);
+    pair->a.ended = pair->a.started = 0;
+    pair->a.discarded = FALSE;
+    si_peer_offer(peer, BOTH);
+    if (peer->client->falls_back) {
+        ck_assert_uint_eq(si_peer_take_agreement(peer), BS_SI_BYTESTREAMS);
+        return;
+    }
+    ck_assert_uint_eq(si_peer_take_agreement(peer), BS_SI_IN_BAND);
+    send_all_in_band();
+}
+END_TEST
+
 /* The peer has found no address of its own. */
 START_TEST(in_band_without_any_streamhosts)
 {
@@ -574,6 +594,7 @@ add_cases(Suite *suite)
         in_band_when_the_connection_is_refused,
         in_band_when_socks5_refuses,
         in_band_when_the_streamhost_is_silent,
+        the_next_file_comes_in_band,
     };
     const TTest *const silent[] = {
         a_peer_that_says_nothing_after_its_offer_is_given_up,

@@ -56,7 +56,7 @@ offer_to(int number)
 {
     peer = si_peer_new(pair, &si_clients[number]);
     pair_offer_by_si(&pair->a, "f", SI_FILE_LENGTH);
-    return si_peer_take_offer(peer);
+    return si_peer_take_offer(peer, BOTH);
 }
 
 static void
@@ -215,7 +215,7 @@ START_TEST(a_file_without_bytes)
 {
     peer = si_peer_new(pair, &si_clients[_i]);
     pair_offer_by_si(&pair->a, "f", 0);
-    si_peer_accept(peer, si_peer_take_offer(peer), BOTH, 0, 0);
+    si_peer_accept(peer, si_peer_take_offer(peer, BOTH), BOTH, 0, 0);
     connect_to_alice();
     take_choice();
     receive_bytes(0, 0);
@@ -226,10 +226,20 @@ START_TEST(a_file_without_bytes_in_band)
 {
     peer = si_peer_new(pair, &si_clients[_i]);
     pair_offer_by_si(&pair->a, "f", 0);
-    si_peer_accept(peer, si_peer_take_offer(peer), ONLY_IN_BAND, 0, 0);
+    si_peer_accept(peer, si_peer_take_offer(peer, BOTH), ONLY_IN_BAND, 0, 0);
     receive_in_band(0, 0);
 }
 END_TEST
+
+static void
+take_once_more_in_band(void)
+{
+    ck_assert(pair->a.in_band_is_left);
+    pair->a.ended = 0;
+    pair_offer_by_si_in_band(&pair->a, "f", SI_FILE_LENGTH);
+    si_peer_accept(peer, si_peer_take_offer(peer, ONLY_IN_BAND), ONLY_IN_BAND, 0, 0);
+    receive_in_band(0, SI_FILE_LENGTH);
+}
 
 /* What becomes of alice's file when the peer has reached none of her streamhosts. */
 static void
@@ -241,6 +251,7 @@ go_on_without_socks5(void)
         script_answer(&peer->script, script_take(&peer->script, "set", "open"), "error",
                       peer->client->not_opened);
         check_end(BS_END_NO_ROUTE);
+        take_once_more_in_band();
     }
 }
 
