@@ -7,7 +7,7 @@ import time
 
 import network
 from case import MIB
-from clients import FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, SEVERAL, TO, WE_DIAL, Place
+from clients import AGAIN, FROM, IN_BAND, IT_DIALS, ITS_PROXY, OUR_PROXY, SEVERAL, TO, WE_DIAL, Place
 from prosody import DOMAIN, PROXY
 
 PATIENCE = 75
@@ -57,20 +57,30 @@ def has_ended(event):
 
 
 def wait_for_our_end(us, since):
-    event = us.client.wait("xfer", since, patience=PATIENCE, where=has_ended)
+    xfer = us.client.wait("xfer", since, stage="new")["id"]
+    event = us.client.wait("xfer", since, patience=PATIENCE, where=has_ended, id=xfer)
     if not event["stage"].endswith("complete"):
         raise Failed("our transfer ended with " + event["stage"])
 
 
-def move(case, client, us, it, direction):
-    source = case.file("file.bin", 300 * 1024 if direction == FROM else MIB)
+def send(client, us, it, direction, source):
+    """Returns None, or why it failed."""
     since = us.client.now()
     it.over = lambda: any(map(has_ended, us.client.all("xfer", since)))
     if direction == TO:
         us.client.tell("send", us.jid, it.jid, source)
     else:
         client.send(it, us.jid, source)
-    why = client.ended(it)
+    return client.ended(it)
+
+
+def move(case, client, us, it, direction, again):
+    source = case.file("file.bin", 300 * 1024 if direction == FROM else MIB)
+    since = us.client.now()
+    why = send(client, us, it, direction, source)
+    if why is not None and again:
+        since = us.client.now()
+        why = send(client, us, it, direction, source)
     if why is not None:
         raise Failed(why)
     wait_for_our_end(us, since)
@@ -119,7 +129,7 @@ def play(case, client, direction, route, faults):
         if route == SEVERAL:
             move_several(case, client, us, it)
         else:
-            move(case, client, us, it, direction)
+            move(case, client, us, it, direction, AGAIN in faults)
             check_route(us, route)
     except Exception as error:  # of a client that ended, that a wait gave up ...
         return str(error) or type(error).__name__

@@ -14,6 +14,7 @@ TO, FROM = "to it", "from it"
 WE_DIAL, IT_DIALS, ITS_PROXY, OUR_PROXY, IN_BAND = ROUTES = (
     "direct, we dial", "direct, it dials", "its proxy", "our proxy", "in-band")
 SEVERAL = "several at once"  # files from it, over whatever route
+AGAIN = "again"  # what is between the fault and the file is only that it must be sent twice
 
 PATIENCE = 75  # Gajim takes half a minute to give an address up, and may have two
 
@@ -133,13 +134,12 @@ class PsiClient(DrivenClient):
 
     name = "Psi"
     faults = {
-        (TO, IN_BAND): (["one-way"],),
-        (FROM, IN_BAND): (["one-way"],),
+        (FROM, IN_BAND): ([AGAIN],),
     }
     default_faults = {TO: (), FROM: ()}
     explanations = {
-        "one-way": "gives up when no connection comes about, as stream initiation agrees on one way before; it goes where "
-                   "its account is set to in-band transfers only",
+        AGAIN: "gives up when no connection comes about, as it has agreed on SOCKS5 before; our user is told to ask for "
+               "the file once more, and accepts it in-band then",
     }
     impossible = {}
 
@@ -153,11 +153,17 @@ class PsiClient(DrivenClient):
         os.makedirs(folder)
         port = 41005 if place.host.firewall else 8010
         client = psi.Psi(folder, psi.build_driver(case.lab.folder), "bob@%s/psi" % place.domain, PASSWORD, place, port, proxy,
-                         in_band="one-way" in faults, prefix=place.host.prefix)
+                         prefix=place.host.prefix)
         case.at_end(client.stop)
         if client.wait("ready") is None:
             raise OSError("Psi did not start")
         return client
+
+    @staticmethod
+    def ended(client):
+        """It may be offered once more what it could not fetch."""
+        why = DrivenClient.ended(client)
+        return why if why is None or client.wait("completed", patience=5) is None else None
 
 
 class StockClient:

@@ -52,21 +52,21 @@ def hidden(password, jid):
 class Psi(driven.Driven):
     """`jid` has a resource. `port`: where it listens; `proxy`: the JID of a proxy that it offers."""
 
-    def __init__(self, folder, driver, jid, password, server, port, proxy="", in_band=False, prefix=()):
+    def __init__(self, folder, driver, jid, password, server, port, proxy="", prefix=()):
         super().__init__(folder, jid)
         environment = self._display.environment()
         environment["PSIDATADIR"] = os.path.join(environment["XDG_CONFIG_HOME"], "psi")
         self._write_profile(os.path.join(environment["PSIDATADIR"], "profiles", "default"), password, server, port,
-                            proxy, in_band)
+                            proxy)
         self._start([*prefix, "env", "LD_PRELOAD=" + driver, "psi", "--profile=default"], environment,
                     "BS_PSI_CONTROL")
 
-    def _write_profile(self, folder, password, server, port, proxy, in_band):
+    def _write_profile(self, folder, password, server, port, proxy):
         bare, _, resource = self.jid.partition("/")
         account = {"enabled": True, "auto": True, "name": "it", "jid": bare, "password": hidden(password, bare),
                    "use-host": True, "host": server.address, "port": server.port, "ssl": "no", "security-level": 0,
                    "allow-plain": "always", "automatic-resource": False, "resource": resource, "priority": 5,
-                   "reconn": False, "log": False, "bytestreams-proxy": proxy, "ibb-only": in_band}
+                   "reconn": False, "log": False, "bytestreams-proxy": proxy}
         # Who is not in the list is not online.
         options = {"options": {
             "auto-update": {"check-on-startup": False},

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of what was seen, and its place in the README."""
 
-from clients import FROM, ROUTES, SEVERAL, TO
+from clients import AGAIN, FROM, ROUTES, SEVERAL, TO
 
 BEGIN = "<!-- ./setup interop writes from here -->\n"
 END = "<!-- to here -->\n"
@@ -29,7 +29,7 @@ def cell(client, place, result, notes):
     works, faults, why = result
     numbers = ", ".join(notes.number("%s %s" % (client.name, client.explanations[fault])) for fault in faults)
     if works:
-        return "yes" if not faults else "with %s mended" % numbers
+        return ("the second time: %s" % numbers if AGAIN in faults else "with %s mended" % numbers) if faults else "yes"
     if place not in client.impossible:
         why = client.never.get(place, "the file did not arrive")
     return "no: %s" % notes.number("%s: %s" % (client.name, why))
