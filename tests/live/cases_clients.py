@@ -5,13 +5,12 @@ import base64
 
 from case import KIB, test
 from raw_files import JINGLE, content, file_element, jingle, terminate, transport_info
-from raw_peer import RawPeer
+from raw_peer import IBB, RawPeer
 
 OLD_FILES = "urn:xmpp:jingle:apps:file-transfer:4"
 NEW_FILES = "urn:xmpp:jingle:apps:file-transfer:5"
 S5B = "urn:xmpp:jingle:transports:s5b:1"
 IN_BAND = "urn:xmpp:jingle:transports:ibb:1"
-IBB = "http://jabber.org/protocol/ibb"
 VERSION = "jabber:iq:version"
 INFO = "http://jabber.org/protocol/disco#info"
 
@@ -57,16 +56,6 @@ class Receiver:
         answer = self.carol.request(jingle("session-accept", offer.get("sid"),
                                            content(described + transport, name)), self.alice.jid)
         assert answer.get("type") == "result"
-
-    def take_in_band(self, sid):
-        """The bytes of the stream."""
-        self.carol.ask(lambda payload: payload.tag == "{%s}open" % IBB and payload.get("sid") == sid)
-        data = b""
-        while True:
-            iq = self.carol.ask(lambda payload: payload.tag in ("{%s}data" % IBB, "{%s}close" % IBB))
-            if iq[0].tag.endswith("}close"):
-                return data
-            data += base64.b64decode(iq[0].text)
 
 
 @test()
@@ -119,7 +108,7 @@ def arrives_in_band(case, receiver, sent, offer, source):
     transport = offer.find(".//{%s}transport" % IN_BAND)
     assert transport is not None, "offered in another way"
     receiver.accept(offer, "<transport xmlns='%s' sid='%s' block-size='4096'/>" % (IN_BAND, transport.get("sid")))
-    data = receiver.take_in_band(transport.get("sid"))
+    data = receiver.carol.take_in_band(transport.get("sid"))
     with open(source, "rb") as f:
         assert data == f.read()
     receiver.carol.request(terminate(offer.get("sid"), "success"), receiver.alice.jid)

@@ -8,12 +8,12 @@ from cases_endings import in_mid_data, offered, still_works
 from cases_routes import nominated
 from network import REFUSING
 from prosody import PROXY
-from raw_peer import RawPeer
+from raw_peer import IBB, RawPeer
 
 SI = "stream initiation"
+SI_NAMESPACE = "http://jabber.org/protocol/si"
 SI_FILES = "http://jabber.org/protocol/si/profile/file-transfer"
 S5B = "http://jabber.org/protocol/bytestreams"
-IBB = "http://jabber.org/protocol/ibb"
 DISCO = "http://jabber.org/protocol/disco#info"
 
 
@@ -389,6 +389,11 @@ class Carol:
         self.answer(iq, "<error type='%s'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>" % (
             kind, condition), "error")
 
+    def accept(self, offer, method):
+        self.answer(offer, "<si xmlns='%s'><feature xmlns='http://jabber.org/protocol/feature-neg'>"
+                    "<x xmlns='jabber:x:data' type='submit'><field var='stream-method'><value>%s</value></field></x>"
+                    "</feature></si>" % (SI_NAMESPACE, method))
+
     def is_sent_a_file(self):
         return self.alice.send(self.peer.jid, self.case.file("file.bin", KIB))
 
@@ -404,7 +409,7 @@ def jingle_is_refused(case, refuse, **options):
     carol.tell_features()
     refuse(carol, carol.asked("jingle", JINGLE))
     carol.tell_features()
-    offer = carol.asked("si", "http://jabber.org/protocol/si")
+    offer = carol.asked("si", SI_NAMESPACE)
     assert offer[0].find("{%s}file" % SI_FILES).get("name") == "file.bin"
     assert options or offer[0].find("{%s}file" % SI_FILES).get("hash"), "no hash"
     carol.refuse(offer, "forbidden")
@@ -432,6 +437,26 @@ def Jingle_that_is_unsupported_becomes_stream_initiation(case):
                         "<unsupported-applications/></reason></jingle></iq>" % (iq.get("from"), JINGLE,
                                                                                 iq[0].get("sid")))
     jingle_is_refused(case, refuse)
+
+
+@test()
+def a_contact_that_cannot_change_over_is_offered_the_file_once_more(case):
+    """As Psi, which has agreed on SOCKS5 before it fails, but takes an offer of nothing but in-band."""
+    carol = Carol(case, (SI_FILES, S5B, IBB))
+    sent = carol.is_sent_a_file()
+    carol.tell_features()
+    carol.accept(carol.asked("si", SI_NAMESPACE), S5B)
+    carol.refuse(carol.asked("query", S5B), "item-not-found")
+    carol.refuse(carol.asked("open", IBB), "forbidden", "auth")
+    again = carol.asked("si", SI_NAMESPACE)
+    assert [value.text for value in again.iter("{jabber:x:data}value")] == [IBB], "offered in another way"
+    assert again[0].find("{%s}file" % SI_FILES).get("hash"), "no hash"
+    carol.accept(again, IBB)
+    data = carol.peer.take_in_band(again[0].get("id"))
+    case.completed(carol.alice, sent)
+    with open(os.path.join(case.folder, "files", "file.bin"), "rb") as f:
+        assert data == f.read()
+    carried(carol.alice)
 
 
 @test()
@@ -463,7 +488,7 @@ def streamhosts_that_come_too_late_are_answered(case):
     carol = Carol(case, (SI_FILES, S5B))
     sent = carol.is_sent_a_file()
     carol.tell_features()
-    offer = carol.asked("si", "http://jabber.org/protocol/si")
+    offer = carol.asked("si", SI_NAMESPACE)
     sid = offer[0].get("id")
     carol.refuse(offer, "forbidden")
     case.cancelled(carol.alice, sent)

@@ -14,6 +14,7 @@ from headless import PATIENCE, Gone
 from prosody import DOMAIN, GATEWAY, PASSWORD
 
 CLIENT = "{jabber:client}"
+IBB = "http://jabber.org/protocol/ibb"
 STANZA_ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
@@ -133,6 +134,16 @@ class RawPeer:
         iq = self.asked(wanted, patience)
         self.answer(iq)
         return iq
+
+    def take_in_band(self, sid):
+        """The bytes of an in-band stream, which is accepted."""
+        self.ask(lambda payload: payload.tag == "{%s}open" % IBB and payload.get("sid") == sid)
+        data = b""
+        while True:
+            iq = self.ask(lambda payload: payload.tag in ("{%s}data" % IBB, "{%s}close" % IBB))
+            if iq[0].tag.endswith("}close"):
+                return data
+            data += base64.b64decode(iq[0].text)
 
     def answer(self, iq, payload="", kind="result"):
         self.send("<iq type='%s' id=%s%s to=%s>%s</iq>" % (kind, quoteattr(iq.get("id")), self.sender,
