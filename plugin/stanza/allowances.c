@@ -287,6 +287,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "unit/test_si_bytestreams.c",
             .test_case = "an_occupant_that_does_not_say_what_to_ask_for",
         },
+    [BS_ALLOW_SI_NOT_REACHED] =
+        {
+            .name = "BS_ALLOW_SI_NOT_REACHED",
+            .clients = "Psi",
+            .departure = "it says remote-server-not-found when it has reached no streamhost",
+            .reason = "XEP-0065, 5.3.2, has item-not-found, but nothing else can be meant",
+            .recognised = "the condition's name",
+            .where = "transport/si_bytestreams_offer.c",
+            .test = "pair/si_clients.c",
+            .test_case = "STANZA_ERROR(\"remote-server-not-found\")",
+        },
     [BS_ALLOW_SI_ONE_METHOD] =
         {
             .name = "BS_ALLOW_SI_ONE_METHOD",

@@ -24,7 +24,7 @@ struct _BsSiNegotiation {
     char *offer_id;       /* in: the id of its stanza */
     gboolean multiple;    /* in: the peer may be told several methods */
     gboolean begun;       /* the peer has told us streamhosts */
-    gboolean fallback;    /* in-band, although SOCKS5 was agreed on */
+    gboolean fallback;    /* in-band, although SOCKS5 was agreed on, as neither reached the other */
 };
 
 static const char *
@@ -167,8 +167,8 @@ si_no_way(BsTransfer *transfer)
         return;
     }
     bs_log(transfer->id, "now in-band");
-    transfer->si->fallback = TRUE;
-    if (transfer->incoming)
+    transfer->si->fallback = !bs_si_bytestreams_was_left(transfer->transport);
+    if (transfer->incoming && transfer->si->fallback)
         learn_in_vain(transfer, TRUE);
     try(transfer, BS_SI_IN_BAND);
 }

@@ -273,6 +273,14 @@ bs_si_bytestreams_was_asked(const BsTransport *transport)
     return ((const BsSiBytestreams *)transport)->was_asked;
 }
 
+gboolean
+bs_si_bytestreams_was_left(const BsTransport *transport)
+{
+    const BsSiBytestreams *si = (const BsSiBytestreams *)transport;
+
+    return si->hosts != SI_HOSTS_NOT_TOLD && !si->tried;
+}
+
 static void
 si_free(BsTransport *transport)
 {

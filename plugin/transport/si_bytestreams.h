@@ -18,4 +18,8 @@ BsTransport *bs_si_bytestreams_new(const BsTransportContext *context, const char
 /* Of one of these: the peer has told us streamhosts, whatever came of them. */
 gboolean bs_si_bytestreams_was_asked(const BsTransport *transport);
 
+/* Of one that has failed: the peer was told streamhosts, and did not even say that it reached none, as one
+ * whose user has cancelled. */
+gboolean bs_si_bytestreams_was_left(const BsTransport *transport);
+
 #endif

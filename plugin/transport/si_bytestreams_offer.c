@@ -5,6 +5,7 @@
 #include "log.h"
 #include "socks5/local_addresses.h"
 #include "socks5/ip_address.h"
+#include "stanza/allowances.h"
 #include "stanza/jid.h"
 #include "transport/si_bytestreams_hosts.h"
 #include "transport/si_bytestreams_internal.h"
@@ -159,6 +160,13 @@ find_used(BsSiBytestreams *si, const char *jid)
     return SI_HOSTS_NOT_USED;
 }
 
+static gboolean
+says_not_reached(const char *condition)
+{
+    return strcmp(condition, "item-not-found") == 0 ||
+           (strcmp(condition, "remote-server-not-found") == 0 && bs_allow(BS_ALLOW_SI_NOT_REACHED));
+}
+
 static void
 hosts_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
 {
@@ -170,11 +178,13 @@ hosts_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
     switch (outcome) {
     case BS_IQ_RESULT:
         si->hosts = find_used(si, bs_si_query_used(iq));
+        si->tried = TRUE;
         break;
     case BS_IQ_ERROR:
         condition = bs_iq_error_condition(iq);
         bs_log(si->context.id, "the peer uses none of our streamhosts: %s", condition);
-        if (strcmp(condition, "item-not-found") == 0)
+        si->tried = says_not_reached(condition);
+        if (si->tried)
             tried_in_vain(si, si->own_hosts->len);
         break;
     case BS_IQ_TIMEOUT:

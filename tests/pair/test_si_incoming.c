@@ -235,6 +235,25 @@ START_TEST(the_next_file_comes_in_band)
 }
 END_TEST
 
+/* The peer's user has cancelled, for which the fast mode has a word. */
+START_TEST(the_next_file_after_one_that_was_cancelled)
+{
+    begin_in_vain(_i);
+    if (!peer->client->fast)
+        return;
+    si_peer_tell_hosts(peer, SI_HOST_DEAD);
+    script_take(&peer->script, "error", NULL);
+    script_answer(
+        &peer->script, script_take(&peer->script, "set", "query"), "error",
+        "<error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>");
+    check_lost(BS_END_NO_ROUTE);
+    ck_assert(!pair->a.in_band_is_left);
+    bs_test_hurry(5);
+    si_peer_offer(peer, BOTH);
+    ck_assert_uint_eq(si_peer_take_agreement(peer), BS_SI_BYTESTREAMS);
+}
+END_TEST
+
 /* The peer has found no address of its own. */
 START_TEST(in_band_without_any_streamhosts)
 {
@@ -591,10 +610,9 @@ add_cases(Suite *suite)
         our_user_cancels_in_band,
     };
     const TTest *const from_socks5_to_in_band[] = {
-        in_band_when_the_connection_is_refused,
-        in_band_when_socks5_refuses,
-        in_band_when_the_streamhost_is_silent,
-        the_next_file_comes_in_band,
+        in_band_when_the_connection_is_refused,     in_band_when_socks5_refuses,
+        in_band_when_the_streamhost_is_silent,      the_next_file_comes_in_band,
+        the_next_file_after_one_that_was_cancelled,
     };
     const TTest *const silent[] = {
         a_peer_that_says_nothing_after_its_offer_is_given_up,

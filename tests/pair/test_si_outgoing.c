@@ -16,6 +16,8 @@
 
 #define BOTH (1u << BS_SI_BYTESTREAMS | 1u << BS_SI_IN_BAND)
 #define ONLY_IN_BAND (1u << BS_SI_IN_BAND)
+#define STANZA_ERROR(name)                                                                                   \
+    "<error type='cancel'><" name " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 
 static Pair *pair;
 static Services *services;
@@ -260,6 +262,18 @@ START_TEST(in_band_when_the_peer_cannot_connect)
     begin(_i, BOTH);
     si_peer_say_no_way(peer, take_alices_hosts());
     go_on_without_socks5();
+}
+END_TEST
+
+/* As its user has cancelled, for whom there is no better word. */
+START_TEST(a_peer_that_wants_no_connection_is_not_asked_again)
+{
+    begin(_i, BOTH);
+    script_answer(&peer->script, take_alices_hosts(), "error", STANZA_ERROR("not-acceptable"));
+    script_answer(&peer->script, script_take(&peer->script, "set", "open"), "error",
+                  STANZA_ERROR("item-not-found"));
+    check_end(BS_END_NO_ROUTE);
+    ck_assert(!pair->a.in_band_is_left);
 }
 END_TEST
 
@@ -518,9 +532,8 @@ add_cases(Suite *suite)
         our_user_cancels_in_band,
     };
     const TTest *const from_socks5_to_in_band[] = {
-        in_band_when_the_peer_cannot_connect,
-        in_band_when_our_port_refuses_the_peer,
-        in_band_when_the_peer_names_another_streamhost,
+        in_band_when_the_peer_cannot_connect,   a_peer_that_wants_no_connection_is_not_asked_again,
+        in_band_when_our_port_refuses_the_peer, in_band_when_the_peer_names_another_streamhost,
         in_band_when_our_proxy_does_not_work,
     };
     const TTest *const answers[] = {
