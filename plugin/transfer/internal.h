@@ -101,7 +101,7 @@ struct _BsTransfer {
     BsFinish *finish;          /* TRANSFER_FINISHING */
     BsEndReason finish_reason; /* ... what it is if the file gets its name */
 
-    /* Of transfer_rest.c. */
+    /* Of transfer_memory.c and transfer_rest.c. */
     char *path;                   /* out: of the file; in: where it is to stand; NULL: nobody said */
     gboolean replace;             /* in: what has come to stand there may be replaced */
     char *remembered;             /* what is kept of it in the memory; NULL: nothing */
@@ -240,7 +240,13 @@ BsJingleReason bs_transfer_reason_of_file(const GError *error, const char **spec
  */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
 
-/* transfer_rest.c: what is done when a part of the file has arrived. */
+/* transfer_memory.c */
+
+/* NULL if nothing is remembered of it. */
+BsRemembered *bs_transfer_memory_of(const BsTransfer *transfer);
+
+/* FALSE if nobody would notice that the parts are not of one file. */
+gboolean bs_transfer_can_have_parts(const BsFileOffer *offer);
 
 /* In: our user has accepted: from now on the transfer is remembered, if it could go on later. TRUE if `saved`
  * will be called with the transfer when that is on the disk. */
@@ -254,6 +260,11 @@ void bs_transfer_free_rest(BsTransfer *transfer);
 
 /* In: where to keep how far the file is right, newly allocated; NULL: nowhere. */
 char *bs_transfer_checkpoints(const BsTransfer *transfer);
+
+/* The pump is about to go. */
+void bs_transfer_note_fruit(BsTransfer *transfer);
+
+/* transfer_rest.c */
 
 /* In: the pump is about to go; how far it has come is noted. */
 void bs_transfer_note_progress(BsTransfer *transfer);
@@ -270,6 +281,8 @@ void bs_transfer_rest_refused(BsTransfer *transfer, BsEndReason reason);
 
 /* The peer ended the session in which the connection broke. May end the transfer. */
 void bs_transfer_old_session_ended(BsTransfer *transfer, BsJingleReason reason);
+
+/* transfer_request.c */
 
 /* Out: a request for a file, or the rest of one, that was offered to exactly this peer: it is being sent, and
  * the request has been answered. FALSE if it was not. */
