@@ -6,6 +6,7 @@
 #include "stream/checkpoints.h"
 #include "stream/disk_chores.h"
 #include "stream/pump.h"
+#include "transfer/ended.h"
 #include "transfer/jingle_file.h"
 #include "transfer/jingle_session.h"
 #include "transfer/memory.h"
@@ -319,7 +320,7 @@ void bs_endpoint_receive_added(BsEndpoint *endpoint, BsJingleSession *session, c
 
 /* Answers an IQ that asks for the thumbnail of one of `transfers`: with it, to the peer that it was offered
  * to. TRUE if it was answered. */
-gboolean bs_endpoint_give_thumbnail(BsEndpoint *endpoint, GPtrArray *transfers, const xmlnode *iq);
+gboolean bs_endpoint_give_thumbnail(BsEndpoint *endpoint, const GPtrArray *transfers, const xmlnode *iq);
 
 /* Announces an incoming transfer, after its thumbnail was fetched if there is one, and may be. */
 void bs_endpoint_introduce(BsEndpoint *endpoint, BsTransfer *transfer);
@@ -357,6 +358,7 @@ void bs_endpoint_session_ended(BsEndpoint *endpoint, const BsJingleSession *sess
  */
 gboolean bs_endpoint_announce_resumed(BsEndpoint *endpoint, BsTransfer *transfer);
 const GPtrArray *bs_endpoint_all(const BsEndpoint *endpoint);
+BsEnded *bs_endpoint_ended(BsEndpoint *endpoint);
 gboolean bs_endpoint_hashes_files(const BsEndpoint *endpoint);
 gboolean bs_endpoint_fetches_thumbnails(const BsEndpoint *endpoint, const char *peer);
 void bs_endpoint_add(BsEndpoint *endpoint, BsTransfer *transfer);

@@ -31,7 +31,7 @@ may_have(const BsTransfer *transfer, const xmlnode *iq)
 }
 
 gboolean
-bs_endpoint_give_thumbnail(BsEndpoint *endpoint, GPtrArray *transfers, const xmlnode *iq)
+bs_endpoint_give_thumbnail(BsEndpoint *endpoint, const GPtrArray *transfers, const xmlnode *iq)
 {
     const char *cid = bs_bob_requested(iq);
     gboolean ours = FALSE;
