@@ -6,6 +6,7 @@
 #include "host/xfer_internal.h"
 #include "log.h"
 #include "stream/disk_chores.h"
+#include "stream/file_name.h"
 #include "stream/part_file.h"
 
 /* The xfer for which libpurple is being asked to put the question to the user. */
@@ -216,7 +217,7 @@ bs_xfer_offered(BsConnection *connection, BsTransfer *transfer)
     const BsFileOffer *offer = bs_transfer_file(transfer);
     PurpleAccount *account = bs_connection_account(connection);
     const char *peer = bs_transfer_peer(transfer);
-    g_autofree char *name = bs_part_file_clean_name(offer->name != NULL ? offer->name : "");
+    g_autofree char *name = bs_file_name_clean(offer->name != NULL ? offer->name : "");
     BsXfer *self;
 
     if (is_too_large(offer)) {

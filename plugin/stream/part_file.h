@@ -30,11 +30,4 @@ gboolean bs_part_file_has_room(BsSink *sink, guint64 size, GError **error);
  * told. */
 void bs_part_file_report_name(BsSink *sink, char **final_name);
 
-/* A peer's file name, made fit to be the name of a file in one folder: separators become "_"; no control,
- * bidirectional or invisible characters, no leading dots, no dots or spaces at the end, no names reserved on
- * some system
- * ("_CON"); at most 200 bytes of valid UTF-8, its extension kept. NULL and names of which nothing is left
- * give "file". Newly allocated, never empty. */
-char *bs_part_file_clean_name(const char *name);
-
 #endif
