@@ -467,6 +467,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_jingle_incoming.c",
             .test_case = "when_our_proxy_does_not_work",
         },
+    [BS_ALLOW_CHOICE_FORGOTTEN] =
+        {
+            .name = "BS_ALLOW_CHOICE_FORGOTTEN",
+            .clients = "Psi",
+            .departure = "it forgets what it was told is used when it reaches something better afterwards",
+            .reason = "XEP-0260, 2.4, has one report of each; Psi waits for another one without limit",
+            .recognised = "candidates without jid, and a choice of its own that is better than ours",
+            .where = "transport/s5b_nominated.c",
+            .test = "pair/jingle_clients.c",
+            .test_case = ".forgets_choice = TRUE",
+        },
     [BS_ALLOW_MAPPED_AS_DIRECT] =
         {
             .name = "BS_ALLOW_MAPPED_AS_DIRECT",

@@ -103,4 +103,7 @@ void bs_s5b_race_peer_proxy_error(BsS5b *s5b);
 void bs_s5b_use_our_choice(BsS5b *s5b);
 void bs_s5b_use_their_choice(BsS5b *s5b);
 
+/* The same, when it has just been nominated. */
+void bs_s5b_nominate_their_choice(BsS5b *s5b);
+
 #endif

@@ -68,14 +68,20 @@ send_report(BsS5b *s5b, BsS5bKind kind, const char *cid)
     s5b->events->send_info(bs_s5b_build_report(s5b->sid, kind, cid), s5b->data);
 }
 
-/* Psi, which is known by candidates without a jid, does not read it otherwise. */
+/* Psi is known by candidates without a jid. */
 static gboolean
-wants_proxys_cid(const BsS5b *s5b)
+is_psi(const BsS5b *s5b)
 {
     for (guint i = 0; i < s5b->peer_candidates->len; i++)
         if (((const BsCandidate *)g_ptr_array_index(s5b->peer_candidates, i))->jid == NULL)
-            return bs_allow(BS_ALLOW_PROXY_ERROR_WITH_CID);
+            return TRUE;
     return FALSE;
+}
+
+static gboolean
+wants_proxys_cid(const BsS5b *s5b)
+{
+    return is_psi(s5b) && bs_allow(BS_ALLOW_PROXY_ERROR_WITH_CID);
 }
 
 /* XEP-0260, 2.4: whoever finds that the proxy does not work says so, and both go on to another transport. */
@@ -140,6 +146,21 @@ bs_s5b_use_their_choice(BsS5b *s5b)
         succeed(s5b, fd, FALSE);
     else
         wait_in(s5b, S5B_LATE, LATE_CONNECTION_WAIT_MS, late_connection_missing);
+}
+
+/* Who forgot what we use when it reached something better waits for another report of ours without limit. */
+static void
+withdraw_our_choice(BsS5b *s5b)
+{
+    if (s5b->our_report.kind == BS_REPORT_USED && is_psi(s5b) && bs_allow(BS_ALLOW_CHOICE_FORGOTTEN))
+        send_report(s5b, BS_S5B_CANDIDATE_ERROR, NULL);
+}
+
+void
+bs_s5b_nominate_their_choice(BsS5b *s5b)
+{
+    withdraw_our_choice(s5b);
+    bs_s5b_use_their_choice(s5b);
 }
 
 static gboolean

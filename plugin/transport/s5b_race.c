@@ -75,7 +75,7 @@ decide(BsS5b *s5b)
         bs_s5b_use_our_choice(s5b);
         break;
     case BS_NOMINATED_THEIR_CHOICE:
-        bs_s5b_use_their_choice(s5b);
+        bs_s5b_nominate_their_choice(s5b);
         break;
     case BS_NOMINATED_NEITHER:
         bs_s5b_race_fail(s5b, "neither side reached the other");

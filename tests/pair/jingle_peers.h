@@ -67,8 +67,10 @@ typedef struct {
     gboolean activates_early; /* says "activated" before the proxy does */
     const char *activated;    /* <activated/>: {cid} */
     gboolean proxy_error_cid; /* it reads no <proxy-error/> without one */
-    guint hash_times;         /* JingleHash */
-    guint hashes;             /* which, a bit set of BsHash */
+    gboolean
+        forgets_choice; /* it waits for another report when it has reached something better than was told */
+    guint hash_times;   /* JingleHash */
+    guint hashes;       /* which, a bit set of BsHash */
     const char *hash_xmlns;
     const char *checksum; /* {hash} */
     gboolean says_received;

@@ -176,6 +176,8 @@ START_TEST(over_the_better_of_both)
         peer->script.fd = accepted;
     } else {
         close(accepted);
+        if (peer->client->forgets_choice)
+            jingle_peer_take_no_way(peer);
     }
     receive_all();
     ck_assert(pair->a.route.dialled_by_us != jingle_peer_own_dial_wins(peer));
