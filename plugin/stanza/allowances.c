@@ -437,10 +437,10 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
         {
             .name = "BS_ALLOW_NEW_SESSION_IN_BAND",
             .clients = "Psi",
-            .departure = "it ends the session when SOCKS5 has failed",
+            .departure = "it ends the session when SOCKS5 has failed, or rejects in-band in it",
             .reason =
                 "XEP-0260, 3, goes on in the same session; Psi takes a new one, which is in-band at once",
-            .recognised = "failed-transport for an end, before any byte",
+            .recognised = "failed-transport for an end, or candidates without jid, before any byte",
             .where = "transfer/transfer_session.c",
             .test = "pair/test_jingle_outgoing.c",
             .test_case = "in_band_in_a_new_session",

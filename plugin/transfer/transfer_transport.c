@@ -409,10 +409,21 @@ may_propose_in_band(const BsTransfer *transfer)
            transfer->replacements < REPLACEMENTS_MAX && bs_allow(BS_ALLOW_ONLY_IN_BAND_PROPOSED);
 }
 
+/* Psi, which never changes over in a session, rejects the proposal if it has not ended the session before. */
+static gboolean
+may_go_in_band_anew(const BsTransfer *transfer)
+{
+    return !transfer->incoming && !transfer->begun && transfer->proposed != NULL &&
+           strcmp(transfer->proposed->class->xmlns, BS_NS_JINGLE_IBB) == 0 &&
+           strcmp(transfer->transport->class->xmlns, BS_NS_S5B) == 0 &&
+           bs_s5b_peer_is_psi(transfer->transport) && bs_allow(BS_ALLOW_NEW_SESSION_IN_BAND);
+}
+
 void
 bs_transfer_proposal_rejected(BsTransfer *transfer)
 {
     gboolean in_band_is_left = may_propose_in_band(transfer);
+    gboolean anew = may_go_in_band_anew(transfer);
 
     bs_log(transfer->id, "the peer does not want the other transport");
     end_transport(transfer, &transfer->proposed);
@@ -425,6 +436,8 @@ bs_transfer_proposal_rejected(BsTransfer *transfer)
         wait_for_peer(transfer, transfer->lost_reason, REQUEST_WAIT_MS, no_word_of_the_peer);
     else if (in_band_is_left)
         propose(transfer, BS_NS_JINGLE_IBB);
-    else
+    else {
+        transfer->in_band_is_left = anew;
         give_up(transfer);
+    }
 }

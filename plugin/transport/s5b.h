@@ -9,4 +9,7 @@
  * or dialled before describe(). */
 BsTransport *bs_s5b_new(const BsTransportContext *context, const BsTransportEvents *events, gpointer data);
 
+/* Of one of these: the peer is Psi, which is known by candidates without a jid. */
+gboolean bs_s5b_peer_is_psi(const BsTransport *transport);
+
 #endif

@@ -68,10 +68,11 @@ send_report(BsS5b *s5b, BsS5bKind kind, const char *cid)
     s5b->events->send_info(bs_s5b_build_report(s5b->sid, kind, cid), s5b->data);
 }
 
-/* Psi is known by candidates without a jid. */
-static gboolean
-is_psi(const BsS5b *s5b)
+gboolean
+bs_s5b_peer_is_psi(const BsTransport *transport)
 {
+    const BsS5b *s5b = (const BsS5b *)transport;
+
     for (guint i = 0; i < s5b->peer_candidates->len; i++)
         if (((const BsCandidate *)g_ptr_array_index(s5b->peer_candidates, i))->jid == NULL)
             return TRUE;
@@ -81,7 +82,7 @@ is_psi(const BsS5b *s5b)
 static gboolean
 wants_proxys_cid(const BsS5b *s5b)
 {
-    return is_psi(s5b) && bs_allow(BS_ALLOW_PROXY_ERROR_WITH_CID);
+    return bs_s5b_peer_is_psi(&s5b->base) && bs_allow(BS_ALLOW_PROXY_ERROR_WITH_CID);
 }
 
 /* XEP-0260, 2.4: whoever finds that the proxy does not work says so, and both go on to another transport. */
@@ -152,7 +153,8 @@ bs_s5b_use_their_choice(BsS5b *s5b)
 static void
 withdraw_our_choice(BsS5b *s5b)
 {
-    if (s5b->our_report.kind == BS_REPORT_USED && is_psi(s5b) && bs_allow(BS_ALLOW_CHOICE_FORGOTTEN))
+    if (s5b->our_report.kind == BS_REPORT_USED && bs_s5b_peer_is_psi(&s5b->base) &&
+        bs_allow(BS_ALLOW_CHOICE_FORGOTTEN))
         send_report(s5b, BS_S5B_CANDIDATE_ERROR, NULL);
 }
 

@@ -93,6 +93,7 @@ const JingleClient jingle_clients[JINGLE_CLIENT_COUNT] = {
         .activated = ACTIVATED,
         .proxy_error_cid = TRUE,
         .forgets_choice = TRUE,
+        .rejects_in_band = TRUE,
         .hash_times = JINGLE_HASH_IN_OFFER | JINGLE_HASH_PROMISED,
         .hashes = 1u << BS_HASH_BLAKE2B_512,
         .hash_xmlns = "urn:xmpp:hashes:2",

@@ -667,6 +667,19 @@ jingle_peer_reject_proposal(JinglePeer *peer)
     say_in_content(peer, "transport-reject", NULL, "<transport xmlns='" BS_NS_S5B "'/>");
 }
 
+void
+jingle_peer_reject_in_band(JinglePeer *peer)
+{
+    const xmlnode *proposal = take_unanswered(peer, "transport-replace");
+    g_autofree char *way = NULL;
+
+    take_transport(peer, proposal);
+    ck_assert(bs_xml_is(peer->alices, "transport", BS_NS_JINGLE_IBB));
+    acknowledge(peer, proposal);
+    way = transport(peer, JINGLE_IN_BAND);
+    say_in_content(peer, "transport-reject", NULL, way);
+}
+
 gboolean
 jingle_peer_take_proposal(JinglePeer *peer)
 {

@@ -81,14 +81,15 @@ typedef struct {
     JingleFallback receives_otherwise;
     gboolean says_proxy_error; /* when its own proxy does not work */
     gboolean heeds_proxy_error;
-    gboolean rejects_socks5; /* when another transport is proposed */
-    const char *ends;        /* the reason of its session-terminate when it ends for want of a connection */
-    gboolean removes_first;  /* the content, before it ends the session */
-    gboolean stream_none;    /* its in-band stream in transport-replace is called "None" */
-    const char *open;        /* <open/>: {sid} */
-    guint block;             /* bytes in its blocks ... */
-    guint window;            /* ... and how many it sends before an answer has come */
-    gboolean opens_early;    /* before it has acknowledged our answer */
+    gboolean rejects_in_band; /* or that, when it is proposed, but takes a new session */
+    gboolean rejects_socks5;  /* when another transport is proposed */
+    const char *ends;         /* the reason of its session-terminate when it ends for want of a connection */
+    gboolean removes_first;   /* the content, before it ends the session */
+    gboolean stream_none;     /* its in-band stream in transport-replace is called "None" */
+    const char *open;         /* <open/>: {sid} */
+    guint block;              /* bytes in its blocks ... */
+    guint window;             /* ... and how many it sends before an answer has come */
+    gboolean opens_early;     /* before it has acknowledged our answer */
 } JingleClient;
 
 #define JINGLE_CLIENT_COUNT 8
@@ -177,8 +178,9 @@ const char *jingle_peer_take_end(JinglePeer *peer);
 /* Alice asks for the rest of its file, in a session of its own: says no to that. */
 void jingle_peer_refuse_rest(JinglePeer *peer);
 
-/* Says no to alice's proposal of another SOCKS5 transport. */
+/* Says no to alice's proposal of another SOCKS5 transport, and to that of in-band. */
 void jingle_peer_reject_proposal(JinglePeer *peer);
+void jingle_peer_reject_in_band(JinglePeer *peer);
 
 /* Neither reached the other: what it does as the initiator; as the responder, with alice's proposal. TRUE if
  * the file goes in-band. */

@@ -272,6 +272,17 @@ START_TEST(in_band_when_neither_reaches_the_other)
 }
 END_TEST
 
+static void
+take_once_more_in_band(void)
+{
+    check_end(BS_END_NO_ROUTE);
+    ck_assert(pair->a.in_band_is_left);
+    pair->a.ended = 0;
+    jingle_peer_be_offered(peer, JINGLE_FILE_LENGTH, TRUE);
+    jingle_peer_accept(peer, JINGLE_IN_BAND, 0);
+    receive_all_in_band();
+}
+
 /* Where the peer has left the session, but may take another one. */
 START_TEST(in_band_in_a_new_session)
 {
@@ -281,12 +292,20 @@ START_TEST(in_band_in_a_new_session)
     if (peer->client->receives_otherwise != JINGLE_ENDS)
         return;
     ck_assert(!jingle_peer_take_proposal(peer));
-    check_end(BS_END_NO_ROUTE);
-    ck_assert(pair->a.in_band_is_left);
-    pair->a.ended = 0;
-    jingle_peer_be_offered(peer, JINGLE_FILE_LENGTH, TRUE);
-    jingle_peer_accept(peer, JINGLE_IN_BAND, 0);
-    receive_all_in_band();
+    take_once_more_in_band();
+}
+END_TEST
+
+START_TEST(in_band_in_a_new_session_when_it_is_rejected_in_the_old_one)
+{
+    begin(_i, JINGLE_NOWHERE);
+    jingle_peer_say_no_way(peer);
+    jingle_peer_take_no_way(peer);
+    if (!peer->client->rejects_in_band)
+        return;
+    jingle_peer_reject_in_band(peer);
+    ck_assert_str_eq(jingle_peer_take_end(peer), "connectivity-error");
+    take_once_more_in_band();
 }
 END_TEST
 
@@ -457,6 +476,7 @@ add_cases(Suite *suite)
         over_our_proxy_that_has_a_name,
         in_band_when_neither_reaches_the_other,
         in_band_in_a_new_session,
+        in_band_in_a_new_session_when_it_is_rejected_in_the_old_one,
         a_connection_that_breaks,
     };
     const TTest *const files[] = {
