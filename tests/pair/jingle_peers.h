@@ -40,12 +40,15 @@ typedef enum {
 /* A client: XML in which {words} are filled in, and what it does. */
 typedef struct {
     const char *name;
-    const char *version;  /* of file transfer, in its offers; what it takes is ... */
-    const char *takes;    /* ... any of these digits */
-    const char *content;  /* the name of its content */
-    const char *senders;  /* that of its answer */
-    gboolean initiator;   /* named in each of its stanzas */
-    const char *file;     /* in <description/>: {size}, {hash} */
+    const char *version; /* of file transfer, in its offers; what it takes is ... */
+    const char *takes;   /* ... any of these digits */
+    const char *content; /* the name of its content */
+    const char *senders; /* that of its answer */
+    gboolean initiator;  /* named in each of its stanzas */
+    const char *file;    /* in <description/>: {size}, {hash} */
+    gint64 date;         /* that this tells, 0: none; and the type and the description, NULL: none */
+    const char *media_type;
+    const char *desc;
     const char *accepted; /* the same in its answer: {size}, {range} */
     gboolean can_range;   /* it may ask for a part */
     const char *offered;  /* attributes of its <transport/>: {dstaddr} */

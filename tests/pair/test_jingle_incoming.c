@@ -315,6 +315,44 @@ START_TEST(in_band_when_neither_reaches_the_other)
 }
 END_TEST
 
+/* By what we announce it knows that we take files in its way. */
+START_TEST(its_way_is_announced)
+{
+    const char *const *features = bs_endpoint_features();
+
+    meet(_i);
+    for (const char *digit = peer->client->takes; *digit != '\0'; digit++) {
+        g_autofree char *feature = g_strdup_printf("urn:xmpp:jingle:apps:file-transfer:%c", *digit);
+
+        ck_assert_msg(g_strv_contains(features, feature), "%s: no %s", peer->client->name, feature);
+    }
+    ck_assert(g_strv_contains(features, "urn:xmpp:jingle:transports:s5b:1"));
+    ck_assert(g_strv_contains(features, "urn:xmpp:jingle:transports:ibb:1"));
+}
+END_TEST
+
+/* What the user is told of it. */
+START_TEST(its_description_is_understood)
+{
+    const BsFileOffer *file;
+
+    pair->a.user = USER_WAITS;
+    meet(_i);
+    jingle_peer_offer(peer, JINGLE_AT_HOME);
+    bs_test_run_for(50);
+    file = bs_transfer_file(pair->a.transfer);
+    ck_assert_str_eq(file->name, "f");
+    ck_assert_uint_eq(file->size, JINGLE_FILE_LENGTH);
+    ck_assert_int_eq(file->date, peer->client->date != 0 ? peer->client->date : -1);
+    ck_assert_pstr_eq(file->media_type, peer->client->media_type);
+    ck_assert_pstr_eq(file->desc, peer->client->desc);
+    ck_assert_uint_eq(file->hashes | file->hashes_promised,
+                      peer->hash_time & (JINGLE_HASH_IN_OFFER | JINGLE_HASH_PROMISED) ? peer->client->hashes
+                                                                                      : 0);
+    jingle_peer_terminate(peer, "cancel");
+}
+END_TEST
+
 /* Once for each time at which it may tell the hash. */
 START_TEST(whenever_the_hash_comes)
 {
@@ -547,13 +585,9 @@ add_cases(Suite *suite)
         in_band_when_neither_reaches_the_other,
     };
     const TTest *const files[] = {
-        from_the_middle,
-        from_the_middle_in_band,
-        whenever_the_hash_comes,
-        a_wrong_hash_is_noticed,
-        a_file_without_bytes,
-        too_many_bytes_are_noticed,
-        a_truncated_file_is_noticed,
+        its_way_is_announced,    its_description_is_understood, from_the_middle,
+        from_the_middle_in_band, whenever_the_hash_comes,       a_wrong_hash_is_noticed,
+        a_file_without_bytes,    too_many_bytes_are_noticed,    a_truncated_file_is_noticed,
     };
     const TTest *const cancelled[] = {
         the_peer_cancels_its_offer,        the_peer_cancels_while_bytes_move, our_user_declines,

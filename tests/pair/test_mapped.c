@@ -107,6 +107,8 @@ filter(Pair *the_pair, guint number, Side *from, xmlnode *stanza)
     (void)number;
     if (transport == NULL)
         return FATE_ARRIVES;
+    ck_assert(xmlnode_get_child(transport, "candidate") == NULL ||
+              bs_jingle_attrib(transport, "dstaddr") != NULL);
     for (xmlnode *node = bs_xml_first_element(transport); node != NULL; node = next) {
         next = bs_xml_next_element(node);
         if (bs_xml_is(node, "candidate", BS_NS_S5B))
