@@ -489,6 +489,18 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_mapped.c",
             .test_case = "a_peer_that_knows_no_assisted_candidates",
         },
+    [BS_ALLOW_NO_EARLY_CANDIDATES] =
+        {
+            .name = "BS_ALLOW_NO_EARLY_CANDIDATES",
+            .clients = "nobody that is known by name",
+            .departure = "it ends a session in which a transport-info comes before it has accepted",
+            .reason =
+                "XEP-0260, 2.2, lets candidates come one by one: so those that come early wait until then",
+            .recognised = "nothing: it is so for all",
+            .where = "transport/s5b_mapped.c",
+            .test = "pair/test_mapped.c",
+            .test_case = "Nothing is sent before the other side has accepted",
+        },
     [BS_ALLOW_PROXIES_BY_ADDRESS] =
         {
             .name = "BS_ALLOW_PROXIES_BY_ADDRESS",

@@ -76,15 +76,27 @@ bs_s5b_add_mapped(BsS5b *s5b)
     return added;
 }
 
+/* Once both have accepted, it is told with what has come by then. */
+static gboolean
+is_too_early(const BsS5b *s5b)
+{
+    return s5b->state == S5B_DESCRIBING && bs_allow(BS_ALLOW_NO_EARLY_CANDIDATES);
+}
+
+/* A peer that has reported does not dial any more. */
+static gboolean
+is_too_late(const BsS5b *s5b)
+{
+    return s5b->state > S5B_DIALLING || s5b->their_report.kind != BS_REPORT_NONE;
+}
+
 void
 bs_s5b_tell_mapped(BsS5b *s5b)
 {
     g_autofree char *dst_addr = bs_s5b_own_dst_addr(s5b);
     g_autoptr(GPtrArray) added = NULL;
 
-    /* A peer that has reported does not dial any more. Before the session is accepted nothing is sent: some
-     * clients end a session over a transport-info that comes so early. */
-    if (s5b->state != S5B_DIALLING || s5b->their_report.kind != BS_REPORT_NONE)
+    if (is_too_early(s5b) || is_too_late(s5b))
         return;
     added = bs_s5b_add_mapped(s5b);
     if (added->len > 0)

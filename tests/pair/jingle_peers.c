@@ -530,9 +530,11 @@ jingle_peer_take_used(JinglePeer *peer)
 void
 jingle_peer_let_in(JinglePeer *peer)
 {
-    do
+    for (gboolean granted = FALSE; !granted;) {
         script_accept(&peer->script);
-    while (!grant_request(peer));
+        granted = grant_request(peer);
+        ck_assert_msg(granted || !peer->client->lets_in_once, "%s: the wrong DST.ADDR", peer->client->name);
+    }
     jingle_peer_take_used(peer);
 }
 

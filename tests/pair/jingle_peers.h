@@ -63,6 +63,7 @@ typedef struct {
     const char *types;          /* of candidates that it dials; NULL: all */
     gboolean addresses_only;    /* it looks up no names of hosts */
     JingleOrder order;
+    gboolean lets_in_once; /* its port takes one connection, and it has to ask for the right thing */
     gboolean lets_in_all;  /* its port does not look at DST.ADDR */
     gboolean kills_dial;   /* it closes the connection that we dialled, if it sends */
     gboolean tie_reversed; /* the wrong one of two equal candidates */
@@ -77,6 +78,7 @@ typedef struct {
     const char *hash_xmlns;
     const char *checksum; /* {hash} */
     gboolean says_received;
+    gboolean ends_at_once; /* as the receiver: with the last byte, whatever we may have to say */
     gboolean says_nothing; /* as the receiver, when it has all bytes */
     gboolean waits;        /* for what we say about the file, without limit */
     const char *damaged;   /* actions with which it ends when the hash disagrees: reason; NULL: success */
