@@ -12,10 +12,13 @@
 /* A client: XML in which {words} are filled in, and what it does. */
 typedef struct {
     const char *name;
-    const char *offer;       /* <si/>: {sid}, {size}, {hash}, {options} */
-    const char *empty_size;  /* {size} of a file without bytes; NULL: it sends no such files */
-    const char *option;      /* in it: {label}, {method} */
-    gboolean in_band_first;  /* the order of the options */
+    const char *offer;      /* <si/>: {sid}, {size}, {hash}, {options} */
+    const char *empty_size; /* {size} of a file without bytes; NULL: it sends no such files */
+    const char *option;     /* in it: {label}, {method} */
+    gboolean in_band_first; /* the order of the options */
+    gint64 date;            /* that this tells, 0: none; and the type and the description, NULL: none */
+    const char *media_type;
+    const char *desc;
     gboolean hashes;         /* it offers the file's MD5 */
     const char *answer;      /* <si/>: {method}, {methods}, {file} */
     gboolean multiple;       /* the answer has all methods (si-multiple) */

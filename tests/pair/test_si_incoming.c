@@ -285,6 +285,27 @@ START_TEST(a_wrong_hash_is_noticed)
 }
 END_TEST
 
+/* What the user is told of it. */
+START_TEST(its_description_is_understood)
+{
+    const BsFileOffer *file;
+
+    pair->a.user = USER_WAITS;
+    peer = si_peer_new(pair, &si_clients[_i]);
+    si_peer_offer(peer, BOTH);
+    bs_test_run_for(50);
+    file = bs_transfer_file(pair->a.transfer);
+    ck_assert_str_eq(file->name, "f");
+    ck_assert_uint_eq(file->size, SI_FILE_LENGTH);
+    ck_assert_int_eq(file->date, peer->client->date != 0 ? peer->client->date : -1);
+    ck_assert_pstr_eq(file->media_type, peer->client->media_type);
+    ck_assert_pstr_eq(file->desc, peer->client->desc);
+    ck_assert_uint_eq(file->hashes, peer->client->hashes ? 1u << BS_HASH_MD5 : 0);
+    bs_transfer_decline(pair->a.transfer);
+    pair->a.transfer = NULL;
+}
+END_TEST
+
 /* Of the same file, offered again, only the rest is sent. */
 static void
 offer_again(int number, guint methods)
@@ -594,6 +615,7 @@ add_cases(Suite *suite)
         directly_past_a_dead_streamhost,
         over_our_streamhost_in_the_fast_mode,
         over_its_proxy,
+        its_description_is_understood,
         from_the_middle,
         a_file_without_bytes,
         a_wrong_hash_is_noticed,
