@@ -274,7 +274,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .recognised = "its <proxy/>",
             .where = "transport/si_bytestreams_xml.c",
             .test = "unit/test_si_fast.c",
-            .test_case = "<proxy xmlns='",
+            .test_case = "a_mark_tells_a_proxy",
         },
     [BS_ALLOW_SI_REAL_JID] =
         {

@@ -89,7 +89,7 @@ check_reason_told(BsJingleReason reason)
 /* Alice's file: SOCKS5 finds no way, and she proposes to go on in-band. */
 
 static void
-until_proposed(guint64 length)
+until_proposed_after(guint64 length, const char *report, const char *answer)
 {
     const xmlnode *initiate;
     const xmlnode *transport;
@@ -105,13 +105,19 @@ until_proposed(guint64 length)
     accept = g_strdup_printf(
         CONTENT("<description xmlns='" FT5 "'/><transport xmlns='" BS_NS_S5B "' sid='%s'/>"), socks);
     check_answer("session-accept", accept, "result");
-    info = g_strdup_printf(
-        CONTENT("<transport xmlns='" BS_NS_S5B "' sid='%s'><candidate-error/></transport>"), socks);
-    check_answer("transport-info", info, "result");
+    info =
+        g_strdup_printf(CONTENT("<transport xmlns='" BS_NS_S5B "' sid='%s'>%s</transport>"), socks, report);
+    check_answer("transport-info", info, answer);
     transport = expect_transport("transport-replace");
     ck_assert_str_eq(xmlnode_get_namespace((xmlnode *)transport), BS_NS_JINGLE_IBB);
     ck_assert_uint_eq(bs_ibb_block_size(transport), 4096);
     stream = g_strdup(bs_ibb_sid(transport));
+}
+
+static void
+until_proposed(guint64 length)
+{
+    until_proposed_after(length, "<candidate-error/>", "result");
 }
 
 static void
@@ -198,6 +204,15 @@ check_sent(guint64 length)
     check_end(BS_END_DELIVERED);
     ck_assert(pair->a.route.in_band);
 }
+
+/* Nothing of ours carries the file, so nobody waits for more. */
+START_TEST(a_candidate_that_was_never_offered_is_none)
+{
+    until_proposed_after(10, "<candidate-used cid='never-offered'/>", "item-not-found");
+    check_answer("session-terminate", "<reason><cancel/></reason>", "result");
+    check_end(BS_END_CANCELLED);
+}
+END_TEST
 
 START_TEST(the_peer_may_want_smaller_blocks)
 {
@@ -334,6 +349,7 @@ static void
 add_cases(TCase *tcase)
 {
     tcase_add_loop_test(tcase, the_peer_may_want_smaller_blocks, 0, 2);
+    tcase_add_test(tcase, a_candidate_that_was_never_offered_is_none);
     tcase_add_test(tcase, blocks_that_are_too_large_are_halved);
     tcase_add_loop_test(tcase, a_peer_that_opens_nothing_is_given_up, 0, 2);
     tcase_add_test(tcase, a_wrong_acceptance_is_refused);

@@ -360,7 +360,11 @@ begin_without_bytes(int number, guint methods)
     if (peer->client->empty_size == NULL)
         return FALSE;
     peer->empty = TRUE;
+    pair->a.user = USER_WAITS;
     si_peer_offer(peer, methods);
+    bs_test_run_for(50);
+    ck_assert_uint_eq(bs_transfer_file(pair->a.transfer)->size, 0);
+    pair_accept(&pair->a);
     si_peer_take_agreement(peer);
     return TRUE;
 }

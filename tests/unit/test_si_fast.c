@@ -585,6 +585,23 @@ START_TEST(dialling_ends_when_the_requester_decides)
 }
 END_TEST
 
+/* A proxy may have a node in its JID, and a client none. */
+START_TEST(a_mark_tells_a_proxy)
+{
+    g_autofree char *text = g_strdup_printf("<query xmlns='" BS_NS_BYTESTREAMS "' sid='s'>%s</query>",
+                                            _i == 0 ? "<streamhost jid='relay@two.test' host='192.0.2.1'/>"
+                                                    : "<streamhost jid='relay@two.test' host='192.0.2.1'>"
+                                                      "<proxy xmlns='" BS_NS_FAST "'/></streamhost>");
+    xmlnode *element = xmlnode_from_str(text, -1);
+    g_autoptr(BsSiQuery) query = bs_si_query_parse(element);
+
+    xmlnode_free(element);
+    ck_assert_ptr_nonnull(query);
+    ck_assert_int_eq(((const BsCandidate *)g_ptr_array_index(query->hosts, 0))->type,
+                     _i == 0 ? BS_CANDIDATE_DIRECT : BS_CANDIDATE_PROXY);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -604,6 +621,7 @@ main(void)
     tcase_add_loop_test(both, only_the_target_can_listen, 0, 2);
     tcase_add_test(both, only_the_target_has_a_proxy);
     tcase_add_test(both, nobody_can_listen);
+    tcase_add_loop_test(both, a_mark_tells_a_proxy, 0, 2);
     tcase_add_loop_test(both, it_may_be_freed_at_every_stanza, 0, 16);
     tcase_add_loop_test(both, it_may_be_freed_after_any_while, 0, 20);
     tcase_add_loop_test(both, it_may_be_freed_inside_its_events, 0, 4);
