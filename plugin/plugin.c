@@ -83,12 +83,21 @@ static PurplePluginInfo info = {
     .actions = actions,
 };
 
+/* Who installs the plugin for himself alone has the translations beside it. */
+static void
+find_translations(const PurplePlugin *plugin)
+{
+    g_autofree char *folder = g_path_get_dirname(plugin->path != NULL ? plugin->path : "");
+    g_autofree char *beside = g_build_filename(folder, "bytestreams-locale", NULL);
+
+    bindtextdomain(GETTEXT_PACKAGE, g_file_test(beside, G_FILE_TEST_IS_DIR) ? beside : LOCALEDIR);
+    bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
+}
+
 static void
 init_plugin(PurplePlugin *plugin)
 {
-    (void)plugin;
-    bindtextdomain(GETTEXT_PACKAGE, LOCALEDIR);
-    bind_textdomain_codeset(GETTEXT_PACKAGE, "UTF-8");
+    find_translations(plugin);
     info.prefs_info = bs_preferences_page();
     info.name = _("Bidirectional File Transfer");
     info.summary = _("Sends and receives files over XMPP, whichever of the two computers can be reached.");
