@@ -24,7 +24,7 @@ static const struct {
     const char *value;
     const char *label;
 } tell_addresses[] = {
-    [BS_TELL_EVERYONE] = {"everyone", N_("Everyone I exchange files with")},
+    [BS_TELL_EVERYONE] = {"everyone", N_("Everyone I share files with")},
     [BS_TELL_CONTACTS] = {"contacts", N_("Only contacts in my list")},
     [BS_TELL_NOBODY] = {"nobody", N_("Nobody")},
 };
@@ -121,6 +121,8 @@ number(const char *name, const char *label, int least, int most)
     return pref;
 }
 
+/* Pidgin's window is 400 pixels wide, and all labels are as wide as the widest: what is longer than these, or
+ * a choice longer than 29 characters, pushes what there is to choose out of sight. */
 static PurplePluginPrefFrame *
 page_frame(PurplePlugin *plugin)
 {
@@ -130,18 +132,19 @@ page_frame(PurplePlugin *plugin)
     purple_plugin_pref_frame_add(frame,
                                  purple_plugin_pref_new_with_label(_("Network addresses of this computer")));
     purple_plugin_pref_frame_add(frame, tell_addresses_choice());
-    purple_plugin_pref_frame_add(
-        frame,
-        /* TRANSLATORS: Pidgin's window is narrow and does not wrap: lines of 45 characters at most. */
-        note(_("Two computers that know each other's addresses\n"
-               "connect directly, which is fastest. To all\n"
-               "others files go through relays or the chat\n"
-               "server. An account with a proxy of its own\n"
-               "tells nobody an address.")));
+    purple_plugin_pref_frame_add(frame,
+                                 /* TRANSLATORS: Pidgin's window is narrow and does not wrap: lines of 48
+                                  * characters at most, labels of 15, choices of 29. */
+                                 note(_("Two computers that know each other's addresses\n"
+                                        "connect directly, which is fastest. To all the\n"
+                                        "others, files go through relays or the chat\n"
+                                        "server. An account with a proxy of its own\n"
+                                        "tells nobody an address.")));
     purple_plugin_pref_frame_add(frame, purple_plugin_pref_new_with_label(_("Limits")));
-    purple_plugin_pref_frame_add(frame, number(TRANSFERS_AT_ONCE, _("Transfers at once:"), 1, AT_ONCE_MAX));
-    purple_plugin_pref_frame_add(
-        frame, number(SPEED_LIMIT, _("Speed in each direction (KiB/s, 0: no limit):"), 0, SPEED_MAX_KIB));
+    purple_plugin_pref_frame_add(frame, number(TRANSFERS_AT_ONCE, _("Files at once:"), 1, AT_ONCE_MAX));
+    purple_plugin_pref_frame_add(frame, number(SPEED_LIMIT, _("Speed (KiB/s):"), 0, SPEED_MAX_KIB));
+    purple_plugin_pref_frame_add(frame, note(_("The speed is that of all files together, in each\n"
+                                               "direction; 0: no limit.")));
     return frame;
 }
 
