@@ -1,14 +1,18 @@
 /* How an xfer that is not complete ends: in libpurple's words, or in ours.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <glib.h>
+#include <conversation.h>
 #include <core.h>
+#include <libintl.h>
 #include <request.h>
+#include <string.h>
 
 #include "host/xfer_internal.h"
 #include "log.h"
 
 static gboolean quitting;
-static int signal_handle; /* its address is the handle of our signals */
+static int signal_handle;  /* its address is the handle of our signals */
+static int writing_handle; /* likewise, of the one that says what is written */
 
 void
 bs_xfer_end_orphan(PurpleXfer *xfer)
@@ -73,6 +77,32 @@ bs_xfer_cancel(BsXfer *self, gboolean remote)
     purple_xfer_unref(xfer);
 }
 
+/* TRUE keeps libpurple's sentence out of the conversation: ours says better what has happened, and may say
+ * that the transfer goes on. */
+static gboolean
+is_said_already(PurpleAccount *account, const char *who, char **message, PurpleConversation *conversation,
+                PurpleMessageFlags flags, gpointer data)
+{
+    g_autofree char *cancelled = g_markup_escape_text(dgettext("pidgin", "File transfer cancelled"), -1);
+
+    (void)account, (void)who, (void)conversation, (void)data;
+    return (flags & PURPLE_MESSAGE_SYSTEM) != 0 && *message != NULL && strcmp(*message, cancelled) == 0;
+}
+
+static void
+cancel_without_a_word(BsXfer *self)
+{
+    void *conversations = purple_conversations_get_handle();
+
+    /* Without a name, libpurple does not say that the user cancelled it. */
+    purple_xfer_set_filename(self->xfer, NULL);
+    purple_signal_connect(conversations, "writing-im-msg", &writing_handle, PURPLE_CALLBACK(is_said_already),
+                          NULL);
+    bs_xfer_cancel(self, FALSE);
+    purple_signal_disconnect(conversations, "writing-im-msg", &writing_handle,
+                             PURPLE_CALLBACK(is_said_already));
+}
+
 /* `quietly`: the transfer goes on later, and nobody has to do anything now. */
 static void
 fail(BsXfer *self, const char *sentence, gboolean quietly)
@@ -83,9 +113,7 @@ fail(BsXfer *self, const char *sentence, gboolean quietly)
     purple_xfer_conversation_write(xfer, (char *)sentence, !quietly);
     if (!quitting && !quietly)
         purple_xfer_error(purple_xfer_get_type(xfer), purple_xfer_get_account(xfer), xfer->who, sentence);
-    /* Without a name, libpurple does not say that the user cancelled it. */
-    purple_xfer_set_filename(xfer, NULL);
-    bs_xfer_cancel(self, FALSE);
+    cancel_without_a_word(self);
 }
 
 void

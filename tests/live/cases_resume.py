@@ -78,6 +78,13 @@ def the_receiver_s_connection_breaks(case):
     cut(case, bob, alice, bob)
 
 
+def told_that_it_goes_on(account):
+    """libpurple would add that the transfer is cancelled."""
+    lines = [event["text"] for event in account.client.all("line", kind="system")]
+    assert [line for line in lines if "goes on by itself" in line], lines
+    assert not [line for line in lines if "cancelled" in line], lines
+
+
 @test()
 def the_sender_signs_off_and_on(case):
     alice, bob = case.pair()
@@ -97,6 +104,8 @@ def the_receiver_signs_off_and_on(case):
     bob.client.tell("sign-off", bob.jid)
     case.cancelled(alice, sent)
     case.cancelled(bob, got)
+    told_that_it_goes_on(alice)
+    told_that_it_goes_on(bob)
     since = places(alice, bob)
     bob.client.tell("sign-on", bob.jid)
     assert goes_on(case, alice, bob, source, since) >= SIZE // 8
