@@ -91,6 +91,7 @@ resource_available(BsResources *resources, const char *jid, const xmlnode *prese
     g_free(resource->caps);
     resource->caps = g_steal_pointer(&caps);
     resource->ability = BS_PEER_UNKNOWN;
+    resource->asks = FALSE;
 }
 
 static gboolean

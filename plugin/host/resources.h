@@ -23,6 +23,7 @@ typedef struct {
     guint hashes;                /* once the ability is known: bit set of the BsHash that it announces ... */
     BsJingleFileVersion version; /* ... the newest that it takes files in ... */
     gboolean in_band_only;       /* ... and whether Jingle over SOCKS5 bytestreams is unknown to it */
+    gboolean asks;               /* its user has accepted a file of ours, so its program asks about them */
 } BsResource;
 
 typedef struct _BsResources BsResources;

@@ -175,9 +175,13 @@ static void
 transfer_accepted(BsTransfer *transfer, gpointer data)
 {
     BsXfer *self = data;
+    BsResource *resource =
+        bs_resources_find(bs_peers_resources(bs_connection_peers(self->connection)), self->xfer->who);
 
     (void)transfer;
     self->accepted = TRUE;
+    if (resource != NULL && purple_xfer_get_type(self->xfer) == PURPLE_XFER_SEND)
+        resource->asks = TRUE;
     g_clear_pointer(&self->silence, bs_silence_free);
 }
 

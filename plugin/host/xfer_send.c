@@ -176,10 +176,15 @@ peer_is_silent(const char *program, gpointer data)
 {
     BsXfer *self = data;
     PurpleAccount *account = purple_xfer_get_account(self->xfer);
+    const BsResource *resource =
+        bs_resources_find(bs_peers_resources(bs_connection_peers(self->connection)), self->xfer->who);
     BsNotice notice = program != NULL ? BS_NOTICE_NOT_SHOWN : BS_NOTICE_SILENT;
     g_autofree char *sentence =
         bs_notice_of(notice, bs_xfer_alias(account, self->xfer->who), bs_xfer_file_name(self), program);
 
+    /* Who has accepted another file is asked, and thinks about this one. */
+    if (resource != NULL && resource->asks)
+        return;
     bs_log(NULL, "told the user: %s", sentence);
     /* Where there is no conversation, this writes nothing; somebody who only thinks is not worth a dialog. */
     purple_xfer_conversation_write(self->xfer, sentence, FALSE);

@@ -117,6 +117,22 @@ def arrives_in_band(case, receiver, sent, offer, source):
 
 
 @test()
+def a_contact_that_has_accepted_another_file(case):
+    """It is asked about files, and thinks about this one: nobody needs to be told."""
+    alice, bob = case.pair()
+    case.deliver(alice, bob, case.file("another.bin", KIB))
+    bob.client.always("hold")
+    alice.client.tell("hurry", 100)
+    since = bob.client.now()
+    sent = alice.send(bob, case.file("file.bin", KIB))
+    dialog = bob.client.wait("dialog", since, kind="action")
+    alice.client.wait("debug", where=lambda e: "has not answered an offer for a minute" in e["text"])
+    bob.client.tell("answer", dialog["id"], "decline")
+    case.cancelled(alice, sent)
+    assert not [e for e in alice.client.all("line") if "has not answered" in e["text"]]
+
+
+@test()
 def a_contact_that_leaves_the_session_when_nothing_connects(case):
     """As Psi does, which takes a new session that is in-band at once."""
     source = case.file("file.bin", 9 * KIB)
