@@ -361,8 +361,7 @@ const char *
 bs_notice_unfinished_explanation(void)
 {
     return _("These transfers were interrupted and go on by themselves when you and the contact are online. "
-             "Tick those that "
-             "you do not want any more.");
+             "Tick those that you do not want any more. Files that you send are not deleted.");
 }
 
 const char *
@@ -398,4 +397,15 @@ bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, gu
     /* TRANSLATORS: the same */
     return g_strdup_printf(_("“%s” from %s: %s of %s; waits until other files are done"), file, peer, part,
                            whole);
+}
+
+char *
+bs_notice_unfinished_sent(const char *file_name, const char *alias, guint64 size)
+{
+    g_autofree char *file = shown(file_name);
+    g_autofree char *peer = shown(alias);
+    g_autofree char *whole = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
+
+    /* TRANSLATORS: a file's name, a contact's name, and its size: “photo.jpg” to Bob: 3.5 MiB */
+    return g_strdup_printf(_("“%s” to %s: %s"), file, peer, whole);
 }

@@ -47,8 +47,8 @@ const char *bs_notice_choose_send(void);
 const char *bs_notice_choose_cancel(void);
 char *bs_notice_choose_option(const char *resource, int priority);
 
-/* Unfinished files: what the menu calls them, and the dialog that lists them: an entry, how much of it is
- * there, in bytes; what can be done; and what is said if there are none. */
+/* Unfinished files: what the menu calls them, and the dialog that lists them: an entry, of a file that comes
+ * how much of it is there, in bytes; what can be done; and what is said if there are none. */
 const char *bs_notice_unfinished_menu(void);
 const char *bs_notice_unfinished_title(void);
 const char *bs_notice_unfinished_explanation(void);
@@ -58,5 +58,6 @@ const char *bs_notice_no_unfinished(void);
 /* `waits`: its contact would be asked for the rest, if there were a place. */
 char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size,
                            gboolean waits);
+char *bs_notice_unfinished_sent(const char *file_name, const char *alias, guint64 size);
 
 #endif

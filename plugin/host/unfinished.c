@@ -26,9 +26,11 @@ label_of(const BsRemembered *item)
     PurpleAccount *account = purple_accounts_find(item->account, "prpl-jabber");
     PurpleBuddy *buddy = account != NULL ? purple_find_buddy(account, item->peer) : NULL;
     const char *alias = buddy != NULL ? purple_buddy_get_alias(buddy) : item->peer;
+    g_autofree char *name = g_filename_display_basename(item->path);
 
-    return bs_notice_unfinished(item->file->name, alias, bytes_there(item), item->file->size,
-                                bs_resumption_waits(item));
+    if (!item->incoming)
+        return bs_notice_unfinished_sent(name, alias, item->file->size);
+    return bs_notice_unfinished(name, alias, bytes_there(item), item->file->size, bs_resumption_waits(item));
 }
 
 /* One that has begun to go on meanwhile is left alone. */
@@ -42,7 +44,7 @@ discard_chosen(gpointer data, PurpleRequestFields *fields)
     for (guint i = items != NULL ? items->len : 0; i-- > 0;) {
         BsRemembered *item = g_ptr_array_index(items, i);
 
-        if (item->incoming && !item->in_use && purple_request_fields_exists(fields, item->id) &&
+        if (!item->in_use && purple_request_fields_exists(fields, item->id) &&
             purple_request_fields_get_bool(fields, item->id))
             bs_memory_forget(memory, item, TRUE);
     }
@@ -69,7 +71,7 @@ fields_of_unfinished(void)
         const BsRemembered *item = g_ptr_array_index(items, i);
         g_autofree char *label = NULL;
 
-        if (!item->incoming || item->in_use)
+        if (item->in_use)
             continue;
         label = label_of(item);
         purple_request_field_group_add_field(group, purple_request_field_bool_new(item->id, label, FALSE));

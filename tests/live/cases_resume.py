@@ -367,6 +367,29 @@ def the_user_discards_what_is_unfinished(case):
     assert "No transfer" in bob.client.wait("notify", since)["primary"]
 
 
+@test()
+def the_sender_takes_back_what_is_unfinished(case):
+    alice, bob = case.pair()
+    _, sent, got = begun(case, alice, bob)
+    bob.client.tell("sign-off", bob.jid)
+    case.cancelled(alice, sent)
+    case.cancelled(bob, got)
+    alice.client.tell("menu", "Unfinished Files…")
+    dialog = alice.client.wait("dialog", kind="fields")
+    assert re.fullmatch("“file.bin” to Bob: 200.0.MiB\n", dialog["options"]), dialog["options"]
+    deadline = time.monotonic() + 30
+    while "path" in remembered(alice):
+        assert time.monotonic() < deadline, "it is still remembered"
+        time.sleep(0.02)
+    since = alice.client.now()
+    alice.client.tell("menu", "Unfinished Files…")
+    assert "No transfer" in alice.client.wait("notify", since)["primary"]
+    since = places(alice, bob)
+    bob.client.tell("sign-on", bob.jid)
+    bob.client.wait("debug", since[1], where=lambda e: "the peer does not send the rest" in e["text"])
+    assert not alice.client.all("xfer", since[0], stage="new")
+
+
 def killed_at_random(case, receiver_dies):
     """Some transfer, one of the clients killed at any moment of it, often the first, and started again."""
     alice, bob = case.pair()
