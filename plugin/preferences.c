@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "preferences.h"
 
+#include <core.h>
 #include <pluginpref.h>
 #include <prefs.h>
 
@@ -103,12 +104,14 @@ tell_addresses_choice(void)
     return choice;
 }
 
+/* Finch shows headings only, and writes "Not implemented yet." beside other text. */
 static PurplePluginPref *
 note(const char *text)
 {
     PurplePluginPref *pref = purple_plugin_pref_new_with_label(text);
 
-    purple_plugin_pref_set_type(pref, PURPLE_PLUGIN_PREF_INFO);
+    if (g_strcmp0(purple_core_get_ui(), "gnt-purple") != 0)
+        purple_plugin_pref_set_type(pref, PURPLE_PLUGIN_PREF_INFO);
     return pref;
 }
 
