@@ -157,6 +157,25 @@ START_TEST(each_choice_on_the_page_can_be_read_back)
 }
 END_TEST
 
+/* Its window is 400 pixels wide, and labels and choices stand beside each other. */
+START_TEST(what_there_is_to_choose_fits_into_pidgin_s_window)
+{
+    PurplePluginPrefFrame *frame = bs_preferences_page()->get_plugin_pref_frame(NULL);
+
+    for (GList *item = purple_plugin_pref_frame_get_prefs(frame); item != NULL; item = item->next) {
+        PurplePluginPref *pref = item->data;
+
+        if (purple_plugin_pref_get_name(pref) == NULL)
+            continue;
+        ck_assert_int_le(g_utf8_strlen(purple_plugin_pref_get_label(pref), -1), 15);
+        for (GList *choice = purple_plugin_pref_get_choices(pref); choice != NULL;
+             choice = choice->next->next)
+            ck_assert_int_le(g_utf8_strlen(choice->data, -1), 29);
+    }
+    purple_plugin_pref_frame_destroy(frame);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -175,6 +194,7 @@ main(void)
     tcase_add_loop_test(all, limits_are_read_within_their_bounds, 0, G_N_ELEMENTS(numbers));
     tcase_add_test(all, who_watches_hears_of_each_change);
     tcase_add_test(all, each_choice_on_the_page_can_be_read_back);
+    tcase_add_test(all, what_there_is_to_choose_fits_into_pidgin_s_window);
     tcase_add_test(all, only_a_hidden_preference_turns_hashes_off);
     srunner_set_fork_status(runner, CK_NOFORK);
     bs_test_purple_start();
