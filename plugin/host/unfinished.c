@@ -71,7 +71,7 @@ fields_of_unfinished(void)
         const BsRemembered *item = g_ptr_array_index(items, i);
         g_autofree char *label = NULL;
 
-        if (item->in_use)
+        if (item->in_use || item->unanswered)
             continue;
         label = label_of(item);
         purple_request_field_group_add_field(group, purple_request_field_bool_new(item->id, label, FALSE));

@@ -253,6 +253,9 @@ gboolean bs_transfer_can_have_parts(const BsFileOffer *offer);
  * will be called with the transfer when that is on the disk. */
 gboolean bs_transfer_remember(BsTransfer *transfer, BsMemorySaved saved);
 
+/* Out: the peer has accepted, or asks for the file, which is as much. */
+void bs_transfer_remember_answer(BsTransfer *transfer);
+
 /* The end: is it one after which the transfer can go on later? If so what is there is kept, else forgotten.
  * TRUE if it will go on by itself. */
 gboolean bs_transfer_keep(BsTransfer *transfer, BsEndReason reason);

@@ -40,6 +40,7 @@ remember(BsTransfer *transfer)
         .path = transfer->path,
         .part = part,
         .replace = transfer->replace,
+        .unanswered = !transfer->incoming,
         .scrap = !bs_transfer_can_have_parts(transfer->offer),
         .in_use = TRUE,
     };
@@ -72,6 +73,17 @@ bs_transfer_remember(BsTransfer *transfer, BsMemorySaved saved)
     if (transfer->remembered != NULL)
         transfer->remembering = bs_memory_wait(memory, saved, transfer);
     return transfer->remembering != NULL;
+}
+
+void
+bs_transfer_remember_answer(BsTransfer *transfer)
+{
+    BsRemembered *item = bs_transfer_memory_of(transfer);
+
+    if (item == NULL || !item->unanswered)
+        return;
+    item->unanswered = FALSE;
+    bs_memory_rewrite(bs_endpoint_memory(transfer->endpoint));
 }
 
 /* Ends after which nobody has changed his mind, and nothing is wrong with the file. */

@@ -116,6 +116,7 @@ send_rest(BsTransfer *transfer, const BsFileOffer *wanted)
     if (transfer->proposed != NULL)
         transfer->proposed->class->free(g_steal_pointer(&transfer->proposed));
     transfer->peer_may_ask = TRUE;
+    bs_transfer_remember_answer(transfer);
     transfer->replacements = 0;
     transfer->broken_connections = 0;
     set_part(transfer, wanted);

@@ -149,6 +149,7 @@ session_proceed(BsJingleSession *session, gpointer data)
         break;
     case TOOK_ACCEPT:
         bs_log(transfer->id, "the peer accepted");
+        bs_transfer_remember_answer(transfer);
         if (transfer->events->accepted != NULL)
             transfer->events->accepted(transfer, transfer->data);
         if (transfer->incoming)

@@ -428,6 +428,7 @@ interrupt_sending(void)
     ck_assert_uint_eq(ended, 1);
     ck_assert(end.goes_on);
     ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    ck_assert(!((BsRemembered *)g_ptr_array_index(bs_memory_items(memory), 0))->unanswered);
     ended = 0;
 }
 
@@ -472,6 +473,7 @@ offer_ends(int how)
     const xmlnode *initiate = script_expect(pair, "session-initiate");
 
     ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    ck_assert(((BsRemembered *)g_ptr_array_index(bs_memory_items(memory), 0))->unanswered);
     if (how < (int)G_N_ELEMENTS(reasons)) {
         check("session-terminate", bs_jingle_attrib(bs_jingle_element((xmlnode *)initiate), "sid"),
               reasons[how], "result");

@@ -98,6 +98,7 @@ START_TEST(all_is_there_after_a_restart)
     ck_assert(!item->occupant);
     ck_assert(!item->in_use);
     ck_assert(item->replace);
+    ck_assert(!item->unanswered);
     ck_assert_str_eq(item->account, ACCOUNT);
     ck_assert_str_eq(item->peer, ALICE);
     ck_assert_str_eq(item->path, "/home/bob/caf\xe9\n[x]=\"");
@@ -110,6 +111,17 @@ START_TEST(all_is_there_after_a_restart)
     ck_assert_uint_eq(item->file->hash_value[BS_HASH_SHA256][2], 3);
     ck_assert_uint_eq(item->file->hashes_promised, 1u << BS_HASH_BLAKE2B_512);
     ck_assert_uint_eq(item->file->range_offset, 0);
+}
+END_TEST
+
+START_TEST(who_has_not_answered_is_still_there_after_a_restart)
+{
+    BsRemembered *item = add(FALSE, ALICE, file_of("f"));
+    g_autofree char *id = g_strdup(item->id);
+
+    item->unanswered = TRUE;
+    again();
+    ck_assert(bs_memory_find(memory, id)->unanswered);
 }
 END_TEST
 
@@ -409,6 +421,7 @@ main(void)
     tcase_set_timeout(all, 60);
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_test(all, all_is_there_after_a_restart);
+    tcase_add_test(all, who_has_not_answered_is_still_there_after_a_restart);
     tcase_add_test(all, what_is_forgotten_stays_so);
     tcase_add_test(all, of_many_changes_the_last_one_counts);
     tcase_add_test(all, what_is_being_written_at_the_end_counts);
