@@ -242,7 +242,7 @@ START_TEST(when_its_proxy_does_not_work)
     begin(_i, JINGLE_AT_PROXY);
     jingle_peer_take_used(peer);
     if (!peer->client->says_proxy_error)
-        bs_test_hurry(1000);
+        bs_test_hurry(50);
     jingle_peer_say_no_way(peer);
     if (peer->client->says_proxy_error)
         jingle_peer_give_up_own_proxy(peer);
