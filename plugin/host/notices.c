@@ -288,8 +288,7 @@ char *
 bs_notice_of_route(const BsRoute *route, gboolean incoming)
 {
     if (route->in_band)
-        return g_strdup(incoming ? _("Received through the server, in-band.")
-                                 : _("Sent through the server, in-band."));
+        return g_strdup(incoming ? _("Received through the server.") : _("Sent through the server."));
     switch (route->type) {
     case BS_CANDIDATE_DIRECT:
     case BS_CANDIDATE_ASSISTED:

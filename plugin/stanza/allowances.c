@@ -3,6 +3,8 @@
 
 #include "log.h"
 
+#define SO_FOR_ALL "nothing: it is so for all"
+
 static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
     [BS_ALLOW_CANDIDATE_WITHOUT_JID] =
         {
@@ -33,7 +35,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .departure = "of two connections with the same priority it takes the wrong one",
             .reason = "XEP-0260, 2.4, has the initiator decide: so no candidate of ours has a priority of "
                       "other clients",
-            .recognised = "nothing: it is so for all",
+            .recognised = SO_FOR_ALL,
             .where = "socks5/candidate.c",
             .test = "pair/jingle_clients.c",
             .test_case = ".tie_reversed = TRUE",
@@ -45,7 +47,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .departure = "as the sender it ends a connection that we dialled when it is to use it",
             .reason = "XEP-0260, 2.4, lets either carry the file: so our candidates are worth more, and "
                       "where both have a connection it is the one that it dialled",
-            .recognised = "nothing: it is so for all",
+            .recognised = SO_FOR_ALL,
             .where = "socks5/candidate.c",
             .test = "pair/jingle_clients.c",
             .test_case = ".kills_dial = TRUE",
@@ -260,7 +262,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .departure =
                 "it dials one streamhost after the other, waits long for each, or looks at a few of them",
             .reason = "XEP-0065, 5.3.1, sets no limit: so they are told five at most, the likeliest first",
-            .recognised = "nothing: it is so for all",
+            .recognised = SO_FOR_ALL,
             .where = "transport/si_bytestreams_hosts.c",
             .test = "unit/test_si_bytestreams.c",
             .test_case = "the_likeliest_first",
@@ -496,7 +498,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .departure = "it ends a session in which a transport-info comes before it has accepted",
             .reason =
                 "XEP-0260, 2.2, lets candidates come one by one: so those that come early wait until then",
-            .recognised = "nothing: it is so for all",
+            .recognised = SO_FOR_ALL,
             .where = "transport/s5b_mapped.c",
             .test = "pair/test_mapped.c",
             .test_case = "Nothing is sent before the other side has accepted",
@@ -537,7 +539,7 @@ bs_allowance(BsAllowance allowance)
 gboolean
 bs_allow(BsAllowance allowance)
 {
-    if (!used[allowance])
+    if (!used[allowance] && !g_str_equal(table[allowance].recognised, SO_FOR_ALL))
         bs_log(NULL, "an allowance for %s: %s", table[allowance].clients, table[allowance].departure);
     used[allowance] = TRUE;
     return TRUE;

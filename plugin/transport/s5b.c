@@ -78,7 +78,7 @@ s5b_take_description(BsTransport *transport, const xmlnode *description)
     *(s5b->described ? &s5b->peer_sid : &s5b->sid) = g_steal_pointer(&message->sid);
     s5b->peer_dstaddr = g_steal_pointer(&message->dstaddr);
     bs_s5b_race_add(s5b, message->candidates);
-    bs_log(s5b->context.id, "the peer offers %u candidates", s5b->peer_candidates->len);
+    bs_log(s5b->context.id, "candidates that the peer offers: %u", s5b->peer_candidates->len);
     return BS_TRANSPORT_OK;
 }
 

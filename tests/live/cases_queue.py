@@ -54,9 +54,10 @@ def all_arrive(case, sender, receiver, sources):
 @test()
 def twelve_files_two_at_a_time(case):
     alice, bob = case.pair()
-    limit(alice, transfers_at_once=2)
+    limit(alice, transfers_at_once=2, speed_limit=1)
     sources = batch(case, "file", 12)
     offer(alice, bob, sources)
+    limit(alice, speed_limit=0)
     all_arrive(case, alice, bob, sources)
     assert most_at_once(alice, "send") <= 2, "too many ran at once"
     offered = [e["name"] for e in bob.client.all("xfer", stage="file-recv-request")]

@@ -108,8 +108,8 @@ START_TEST(a_route_is_told_apart_by_type_and_direction)
     ck_assert_str_eq(sent, "Sent over a direct connection.");
     ck_assert_str_eq(received, "Received over a direct connection.");
     ck_assert_str_ne(sent, relayed);
-    ck_assert_str_eq(in_band_sent, "Sent through the server, in-band.");
-    ck_assert_str_eq(in_band_received, "Received through the server, in-band.");
+    ck_assert_str_eq(in_band_sent, "Sent through the server.");
+    ck_assert_str_eq(in_band_received, "Received through the server.");
 }
 END_TEST
 
