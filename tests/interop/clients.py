@@ -17,6 +17,7 @@ SEVERAL = "several at once"  # files from it, over whatever route
 AGAIN = "again"  # what is between the fault and the file is only that it must be sent twice
 
 PATIENCE = 75  # Gajim takes half a minute to give an address up, and may have two
+PATIENCE_AFTER_EXCEPTION = 25  # it may go on in spite of it
 
 
 class Place:
@@ -42,7 +43,9 @@ class DrivenClient:
     @staticmethod
     def ended(client):
         """Why it failed; None if it is complete."""
-        event = client.wait("completed", "failed", patience=PATIENCE)
+        event = client.wait("completed", "failed", "exception", patience=PATIENCE)
+        if event is not None and event["event"] == "exception":
+            event = client.wait("completed", "failed", patience=PATIENCE_AFTER_EXCEPTION)
         if event is None:
             return "nothing happened"
         return None if event["event"] == "completed" else event["why"]
