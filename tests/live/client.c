@@ -421,6 +421,14 @@ do_hurry(char **fields)
     return TRUE;
 }
 
+/* debug 0|1: whether lines of the debug window are told */
+static gboolean
+do_debug(char **fields)
+{
+    client_ui_open_debug(fields[0][0] != '0');
+    return TRUE;
+}
+
 static const Command commands[] = {
     {"account", 4, do_account},
     {"sign-on", 1, do_sign_on},
@@ -445,6 +453,7 @@ static const Command commands[] = {
     {"cut", 1, do_cut},
     {"menu", 1, do_menu},
     {"hurry", 1, do_hurry},
+    {"debug", 1, do_debug},
 };
 
 static void

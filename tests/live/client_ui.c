@@ -32,6 +32,7 @@ static guint last_id;
 static Answer standing_answer = ANSWER_HOLD;
 static char *save_folder;
 static guint hurry = 1;
+static gboolean debug_is_open = TRUE;
 
 /* Event loop */
 
@@ -88,6 +89,8 @@ static void
 debug_print(PurpleDebugLevel level, const char *category, const char *text)
 {
     (void)level;
+    if (!debug_is_open)
+        return;
     fprintf(stderr, "%s: %s", category != NULL ? category : "", text);
     if (g_strcmp0(category, "bytestreams") == 0) {
         g_autofree char *line = g_strchomp(g_strdup(text));
@@ -101,7 +104,7 @@ debug_is_enabled(PurpleDebugLevel level, const char *category)
 {
     (void)level;
     (void)category;
-    return TRUE;
+    return debug_is_open;
 }
 
 static PurpleDebugUiOps debug_ops = {.print = debug_print, .is_enabled = debug_is_enabled};
@@ -425,6 +428,12 @@ client_ui_init(void)
     purple_conversations_set_ui_ops(&conversation_ops);
     purple_notify_set_ui_ops(&notify_ops);
     purple_connections_set_ui_ops(&connection_ops);
+}
+
+void
+client_ui_open_debug(gboolean open)
+{
+    debug_is_open = open;
 }
 
 void

@@ -21,6 +21,9 @@ void client_ui_init(void);
 /* From now on every timeout of half a minute or more that is asked for comes `times` as early. */
 void client_ui_hurry(guint times);
 
+/* Whether the debug window is open, as it is from the beginning. */
+void client_ui_open_debug(gboolean open);
+
 /* What the user answers from now on. Files are saved in `folder`; NULL leaves the folder as it was. */
 void client_ui_set_answer(Answer answer, const char *folder);
 
