@@ -25,10 +25,12 @@ class Skipped(Exception):
     """The test cannot be done here; the reason is the text."""
 
 
-def test(quick=True, hosts=False):
-    """Marks a function as a test. Not `quick`: left out by --quick. `hosts`: needs namespaces."""
+def test(quick=True, hosts=False, long=False):
+    """Marks a function as a test. Not `quick`: left out by --quick. `hosts`: needs namespaces. `long`: takes half a minute,
+    nearly all of it waiting."""
     def mark(function):
         function.quick = quick
+        function.long = long
         function.hosts = hosts
         TESTS.append(function)
         return function

@@ -338,7 +338,7 @@ def a_name_that_cannot_be_written(case):
     still_works(case, alice, bob)
 
 
-@test(quick=False)
+@test(quick=False, long=True)
 def a_sparse_file_of_5_GiB(case):
     alice, bob = case.pair()
     case.deliver(alice, bob, case.sparse("more than 4 GiB", 5 * GIB))

@@ -113,7 +113,7 @@ def more_bytes_than_announced(case):
         scene.still_works()
 
 
-@test()
+@test(long=True)
 def fewer_bytes_than_announced(case):
     with Scene(case) as scene:
         since = scene.bob.client.now()
@@ -272,7 +272,7 @@ def the_rules_of_a_running_session(case):
         scene.still_works()
 
 
-@test(quick=False)
+@test(quick=False, long=True)
 def an_unused_candidate_is_said_to_be_used(case):
     with Scene(case) as scene:
         since = scene.bob.client.now()

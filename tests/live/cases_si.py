@@ -225,7 +225,7 @@ def cancelled_at_the_offer(case):
     carried(alice)
 
 
-@test(quick=False)
+@test(quick=False, long=True)
 def cancelled_before_we_accept(case):
     """There is no word for it: we accept, and nothing comes."""
     alice, bob = mixed(case)
@@ -241,7 +241,7 @@ def cancelled_before_we_accept(case):
     carried(alice)
 
 
-@both_directions(test(quick=False))
+@both_directions(test(quick=False, long=True))
 def cancelled_by_the_receiver_when_accepted(case, way):
     """A contact without the plugin does not say so, and is waited for."""
     alice, bob = mixed(case)

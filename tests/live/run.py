@@ -5,6 +5,7 @@
 One line for each test; the last one reads "N passed, N failed, N skipped". Where the machine allows it, everything
 takes place in a network of its own. BS_PATIENCE is the number of seconds after which a test is taken to hang."""
 
+import argparse
 import importlib
 import os
 import re
@@ -29,7 +30,7 @@ def arguments():
     parser.add_argument("--here", action="store_true", help="use this machine's own network")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="play N tests at a time")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="play each test N times")
-    parser.add_argument("--share", type=shares.parse, default=(1, 1), metavar="I/N", help="only each Nth test")
+    parser.add_argument("--tickets", type=int, help=argparse.SUPPRESS)  # shares.py's own
     return parser.parse_args()
 
 
@@ -42,7 +43,6 @@ def run_all(options, reason):
         importlib.import_module("cases_" + group)
     tests = [test for test in TESTS if (test.quick or not options.quick)
              and (not options.only or re.search(options.only, name_of(test)))]
-    tests = shares.take(tests * options.repeat, options.share)
     if options.list:
         print("\n".join(name_of(test) for test in tests))
         return 0
@@ -50,7 +50,7 @@ def run_all(options, reason):
     with tempfile.TemporaryDirectory(prefix="bytestreams-live-", ignore_cleanup_errors=True) as folder:
         lab = Lab(os.path.abspath(options.build), folder, options.valgrind)
         try:
-            for number, test in enumerate(tests):
+            for number, test in shares.take(tests * options.repeat, options.tickets):
                 began = time.monotonic()
                 if test.hosts and not network.inside():
                     result = reason

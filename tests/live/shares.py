@@ -1,35 +1,48 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The same script several times side by side, each with a share of its tests: most of them wait most of the time."""
+"""The same script several times side by side, each taking the next test when it is done with one: most of them wait
+most of the time."""
 
+import os
 import re
+import struct
 import subprocess
 import sys
 import threading
 
 RESULT = re.compile(r"(PASS|FAIL|SKIP): ")
 COUNTS = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped$")
+TICKET = struct.Struct("=I")
+TICKETS = 4096  # what they take has room in a pipe
 
 
-def parse(text):
-    """"2/3" as (2, 3): the second of three shares."""
-    number, _, count = text.partition("/")
-    if not 1 <= int(number) <= int(count):
-        raise ValueError(text)
-    return int(number), int(count)
+def take(tests, tickets):
+    """Those of the tests whose numbers this run draws, each when the one before is done; all of them without `tickets`
+    (a descriptor). The long ones come first, so that all runs end at about the same time."""
+    tests = sorted(tests, key=lambda test: not test.long)
+    if tickets is None:
+        yield from enumerate(tests)
+        return
+    while ticket := os.read(tickets, TICKET.size):
+        number, = TICKET.unpack(ticket)
+        if number >= len(tests):
+            return
+        yield number, tests[number]
 
 
-def take(tests, share):
-    """The tests of this share. Neighbours are alike, in time too, so they are dealt out in turn."""
-    number, count = share
-    return tests[number - 1::count]
+def _draw_from():
+    """The end to read of a pipe with the numbers of all tests that there may be."""
+    reading, writing = os.pipe()
+    os.write(writing, b"".join(TICKET.pack(number) for number in range(TICKETS)))
+    os.close(writing)
+    return reading
 
 
 class _Run:
-    def __init__(self, command, printing):
+    def __init__(self, command, tickets, printing):
         self.counts = None
         self._printing = printing
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace")
+                                        pass_fds=[tickets], stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace")
         self._thread = threading.Thread(target=self._pass_on)
         self._thread.start()
 
@@ -58,10 +71,11 @@ class _Run:
 
 
 def run(script, arguments, count):
-    """Runs the script with these arguments and each share; the last line has the sums. Returns the exit status."""
+    """Runs the script with these arguments `count` times; the last line has the sums. Returns the exit status."""
     printing = threading.Lock()
-    runs = [_Run([sys.executable, "-u", script, *arguments, "--share", "%d/%d" % (number, count)], printing)
-            for number in range(1, count + 1)]
+    tickets = _draw_from()
+    command = [sys.executable, "-u", script, *arguments, "--tickets", str(tickets)]
+    runs = [_Run(command, tickets, printing) for _ in range(count)]
     try:
         statuses = [each.wait() for each in runs]
     except KeyboardInterrupt:
