@@ -382,20 +382,28 @@ bs_notice_no_unfinished(void)
 }
 
 char *
-bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size, gboolean waits)
+bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size, BsUnfinished what)
 {
     g_autofree char *file = shown(file_name);
     g_autofree char *peer = shown(alias);
     g_autofree char *part = g_format_size_full(there, G_FORMAT_SIZE_IEC_UNITS);
     g_autofree char *whole = g_format_size_full(size, G_FORMAT_SIZE_IEC_UNITS);
 
-    /* TRANSLATORS: a file's name, a contact's name, and how much of it is there: “photo.jpg” from Bob: 2.0
-     * MiB of 3.5 MiB */
-    if (!waits)
-        return g_strdup_printf(_("“%s” from %s: %s of %s"), file, peer, part, whole);
+    switch (what) {
+    case BS_UNFINISHED_WAITS:
+        /* TRANSLATORS: a file's name, a contact's name, and how much of it is there: “photo.jpg” from Bob:
+         * 2.0 MiB of 3.5 MiB */
+        return g_strdup_printf(_("“%s” from %s: %s of %s; waits until other files are done"), file, peer,
+                               part, whole);
+    case BS_UNFINISHED_NEEDS_OFFER:
+        /* TRANSLATORS: the same */
+        return g_strdup_printf(_("“%s” from %s: %s of %s; goes on only if it is sent once more"), file, peer,
+                               part, whole);
+    case BS_UNFINISHED_GOES_ON:
+        break;
+    }
     /* TRANSLATORS: the same */
-    return g_strdup_printf(_("“%s” from %s: %s of %s; waits until other files are done"), file, peer, part,
-                           whole);
+    return g_strdup_printf(_("“%s” from %s: %s of %s"), file, peer, part, whole);
 }
 
 char *

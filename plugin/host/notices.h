@@ -55,9 +55,13 @@ const char *bs_notice_unfinished_explanation(void);
 const char *bs_notice_unfinished_discard(void);
 const char *bs_notice_unfinished_close(void);
 const char *bs_notice_no_unfinished(void);
-/* `waits`: its contact would be asked for the rest, if there were a place. */
+typedef enum {
+    BS_UNFINISHED_GOES_ON,
+    BS_UNFINISHED_WAITS,       /* its contact would be asked for the rest, if there were a place */
+    BS_UNFINISHED_NEEDS_OFFER, /* nobody gives the rest before offering the file once more */
+} BsUnfinished;
 char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size,
-                           gboolean waits);
+                           BsUnfinished what);
 char *bs_notice_unfinished_sent(const char *file_name, const char *alias, guint64 size);
 
 #endif

@@ -239,8 +239,8 @@ comes_from(const BsRemembered *item, BsConnection *connection, const char *jid)
 {
     const char *account = purple_account_get_username(bs_connection_account(connection));
 
-    return item->incoming && !item->occupant && bs_jid_same_bare(item->account, account) &&
-           bs_jid_same_bare(item->peer, jid);
+    return item->incoming && !item->occupant && !item->needs_new_offer &&
+           bs_jid_same_bare(item->account, account) && bs_jid_same_bare(item->peer, jid);
 }
 
 static void

@@ -20,6 +20,14 @@ bytes_there(const BsRemembered *item)
     return g_stat(item->part, &info) == 0 ? (guint64)info.st_size : 0;
 }
 
+static BsUnfinished
+what_follows(const BsRemembered *item)
+{
+    if (item->needs_new_offer || item->occupant)
+        return BS_UNFINISHED_NEEDS_OFFER;
+    return bs_resumption_waits(item) ? BS_UNFINISHED_WAITS : BS_UNFINISHED_GOES_ON;
+}
+
 static char *
 label_of(const BsRemembered *item)
 {
@@ -30,7 +38,7 @@ label_of(const BsRemembered *item)
 
     if (!item->incoming)
         return bs_notice_unfinished_sent(name, alias, item->file->size);
-    return bs_notice_unfinished(name, alias, bytes_there(item), item->file->size, bs_resumption_waits(item));
+    return bs_notice_unfinished(name, alias, bytes_there(item), item->file->size, what_follows(item));
 }
 
 /* One that has begun to go on meanwhile is left alone. */
@@ -57,6 +65,13 @@ change_nothing(gpointer data, PurpleRequestFields *fields)
     (void)fields;
 }
 
+/* What is sent is not, where nobody will ask for it. */
+static gboolean
+is_unfinished(const BsRemembered *item)
+{
+    return !item->in_use && !item->unanswered && (item->incoming || !item->needs_new_offer);
+}
+
 /* NULL if there are none. */
 static PurpleRequestFields *
 fields_of_unfinished(void)
@@ -71,7 +86,7 @@ fields_of_unfinished(void)
         const BsRemembered *item = g_ptr_array_index(items, i);
         g_autofree char *label = NULL;
 
-        if (item->in_use || item->unanswered)
+        if (!is_unfinished(item))
             continue;
         label = label_of(item);
         purple_request_field_group_add_field(group, purple_request_field_bool_new(item->id, label, FALSE));

@@ -121,6 +121,19 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/test_rest.c",
             .test_case = "who_sends_the_offer_back_is_not_waited_for",
         },
+    [BS_ALLOW_RANGE_WITHOUT_REQUESTS] =
+        {
+            .name = "BS_ALLOW_RANGE_WITHOUT_REQUESTS",
+            .clients = "Psi",
+            .departure = "its offers have a <range/>, but it gives nobody the rest who asks for it",
+            .reason =
+                "XEP-0234, 5, has that promise it; whoever believes it promises that the file goes on by "
+                "itself",
+            .recognised = "candidates without jid",
+            .where = "transfer/transfer_transport.c",
+            .test = "pair/test_rest.c",
+            .test_case = "who_gives_nobody_the_rest_is_not_asked",
+        },
     [BS_ALLOW_REASON_WITH_UNDERSCORE] =
         {
             .name = "BS_ALLOW_REASON_WITH_UNDERSCORE",

@@ -116,6 +116,7 @@ struct _BsTransfer {
     gboolean fruitful;            /* a byte at least has moved, and not only a connection been there */
     gboolean rest_refused;        /* in: the peer does not answer requests, or not this one */
     gboolean resumed;             /* in: some of it arrived over an earlier connection */
+    gboolean gives_no_rest;       /* in: the peer is known to answer none */
     gboolean peer_may_ask;        /* out: the receiver knows of ranges */
 
     BsEndReason lost_reason; /* what it is if no other way is found */
@@ -248,6 +249,10 @@ BsRemembered *bs_transfer_memory_of(const BsTransfer *transfer);
 
 /* FALSE if nobody would notice that the parts are not of one file. */
 gboolean bs_transfer_can_have_parts(const BsFileOffer *offer);
+
+/* Whoever sends has to be able to serve a request for the rest, and whoever receives to ask for it; else only
+ * the same file, offered again, goes on. */
+gboolean bs_transfer_needs_new_offer(const BsTransfer *transfer);
 
 /* In: our user has accepted: from now on the transfer is remembered, if it could go on later. TRUE if `saved`
  * will be called with the transfer when that is on the disk. */

@@ -7,19 +7,20 @@
 #include "transfer/file_offer.h"
 
 typedef struct {
-    char *id;            /* of the file system's letters */
-    gboolean incoming;   /* an unfinished file; else one that was offered and has not arrived */
-    char *account;       /* its user name, whose resource does not count */
-    char *peer;          /* the full JID */
-    gboolean occupant;   /* of a room: exactly this JID is meant, and not the same contact's others */
-    BsFileOffer *file;   /* without its range */
-    char *path;          /* of the file that is sent; where the unfinished one is to stand */
-    char *part;          /* incoming: the unfinished file; NULL: there is none */
-    gboolean replace;    /* incoming: what has come to stand at `path` may be replaced */
-    gboolean scrap;      /* incoming: it cannot go on; after a crash what is left of it is only deleted */
-    gboolean unanswered; /* outgoing: nobody is known to have accepted it */
-    gint64 time;         /* when anything happened last, seconds since 1970 */
-    gboolean in_use;     /* a transfer has it: not kept on disk */
+    char *id;          /* of the file system's letters */
+    gboolean incoming; /* an unfinished file; else one that was offered and has not arrived */
+    char *account;     /* its user name, whose resource does not count */
+    char *peer;        /* the full JID */
+    gboolean occupant; /* of a room: exactly this JID is meant, and not the same contact's others */
+    BsFileOffer *file; /* without its range */
+    char *path;        /* of the file that is sent; where the unfinished one is to stand */
+    char *part;        /* incoming: the unfinished file; NULL: there is none */
+    gboolean replace;  /* incoming: what has come to stand at `path` may be replaced */
+    gboolean scrap;    /* incoming: it cannot go on; after a crash what is left of it is only deleted */
+    gboolean needs_new_offer; /* it does not go on by itself: nobody asks for it, or gives the rest */
+    gboolean unanswered;      /* outgoing: nobody is known to have accepted it */
+    gint64 time;              /* when anything happened last, seconds since 1970 */
+    gboolean in_use;          /* a transfer has it: not kept on disk */
     guint fruitless; /* how many transfers of it ended without a byte, one after the other: not kept either */
 } BsRemembered;
 

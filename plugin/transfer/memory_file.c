@@ -113,6 +113,8 @@ set_item(GKeyFile *keys, const BsRemembered *item)
     g_key_file_set_boolean(keys, item->id, "replace", item->replace);
     if (item->unanswered)
         g_key_file_set_boolean(keys, item->id, "unanswered", TRUE);
+    if (item->needs_new_offer)
+        g_key_file_set_boolean(keys, item->id, "needs-new-offer", TRUE);
     if (item->scrap)
         g_key_file_set_boolean(keys, item->id, "scrap", TRUE);
     g_key_file_set_int64(keys, item->id, "time", item->time);
@@ -159,6 +161,7 @@ get_item(GKeyFile *keys, const char *id)
     item->part = get_text(keys, id, "part");
     item->replace = g_key_file_get_boolean(keys, id, "replace", NULL);
     item->unanswered = g_key_file_get_boolean(keys, id, "unanswered", NULL);
+    item->needs_new_offer = g_key_file_get_boolean(keys, id, "needs-new-offer", NULL);
     item->scrap = g_key_file_get_boolean(keys, id, "scrap", NULL);
     item->time = g_key_file_get_int64(keys, id, "time", NULL);
     file->name = get_text(keys, id, "name");

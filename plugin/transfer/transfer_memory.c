@@ -25,6 +25,13 @@ bs_transfer_memory_of(const BsTransfer *transfer)
     return memory != NULL ? bs_memory_find(memory, transfer->remembered) : NULL;
 }
 
+gboolean
+bs_transfer_needs_new_offer(const BsTransfer *transfer)
+{
+    return transfer->protocol != &bs_transfer_jingle ||
+           (transfer->incoming ? transfer->gives_no_rest : !transfer->peer_may_ask);
+}
+
 static void
 remember(BsTransfer *transfer)
 {
@@ -41,6 +48,7 @@ remember(BsTransfer *transfer)
         .part = part,
         .replace = transfer->replace,
         .unanswered = !transfer->incoming,
+        .needs_new_offer = bs_transfer_needs_new_offer(transfer),
         .scrap = !bs_transfer_can_have_parts(transfer->offer),
         .in_use = TRUE,
     };
@@ -79,10 +87,12 @@ void
 bs_transfer_remember_answer(BsTransfer *transfer)
 {
     BsRemembered *item = bs_transfer_memory_of(transfer);
+    gboolean needs_new_offer = bs_transfer_needs_new_offer(transfer);
 
-    if (item == NULL || !item->unanswered)
+    if (item == NULL || (!item->unanswered && item->needs_new_offer == needs_new_offer))
         return;
     item->unanswered = FALSE;
+    item->needs_new_offer = needs_new_offer;
     bs_memory_rewrite(bs_endpoint_memory(transfer->endpoint));
 }
 
@@ -130,7 +140,6 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     bs_file_offer_free(item->file);
     item->file = known;
     item->in_use = FALSE;
-    bs_transfer_note_fruit(transfer);
     item->fruitless = transfer->fruitful ? 0 : item->fruitless + 1;
     if (transfer->fruitful)
         bs_memory_touch(bs_endpoint_memory(transfer->endpoint), item);
@@ -144,13 +153,18 @@ leave_for_later(BsTransfer *transfer, BsRemembered *item)
     }
 }
 
-/* Who sends has to be able to serve a request, and who receives to ask for it; else only the same file,
- * offered again, goes on. */
 static gboolean
 goes_on_by_itself(const BsTransfer *transfer, const BsRemembered *item)
 {
-    return transfer->protocol == &bs_transfer_jingle && !item->occupant &&
-           (transfer->incoming ? !transfer->rest_refused : transfer->peer_may_ask);
+    return !bs_transfer_needs_new_offer(transfer) && !item->occupant && !transfer->rest_refused;
+}
+
+/* In: a new offer would begin at the first byte all the same. */
+static gboolean
+is_of_no_use(const BsTransfer *transfer)
+{
+    return transfer->incoming && bs_transfer_needs_new_offer(transfer) && transfer->finish == NULL &&
+           !transfer->fruitful && !transfer->resumed;
 }
 
 /* A receiver that is gone without a word may have ended before its file had its name. */
@@ -167,7 +181,9 @@ bs_transfer_keep(BsTransfer *transfer, BsEndReason reason)
 
     if (item == NULL)
         return FALSE;
-    if (item->scrap || (transfer->state == TRANSFER_OFFERED && reason != BS_END_PEER_GONE)) {
+    bs_transfer_note_fruit(transfer);
+    if (item->scrap || is_of_no_use(transfer) ||
+        (transfer->state == TRANSFER_OFFERED && reason != BS_END_PEER_GONE)) {
         bs_transfer_forget(transfer);
         return FALSE;
     }

@@ -31,7 +31,7 @@ bs_transfer_can_ask(const BsTransfer *transfer)
 {
     return transfer->incoming && transfer->session != NULL && transfer->old_session == NULL &&
            bs_jingle_session_is_alone(transfer->session) && !transfer->session_over &&
-           !transfer->rest_refused && transfer->fruitless < FRUITLESS_MAX &&
+           !transfer->rest_refused && !transfer->gives_no_rest && transfer->fruitless < FRUITLESS_MAX &&
            bs_transfer_can_have_parts(transfer->offer) && transfer->version != BS_JINGLE_FILE_3 &&
            transfer->sink != NULL && transfer->sink->restart != NULL;
 }
@@ -208,6 +208,7 @@ bs_transfer_accept_rest(BsTransfer *transfer, BsSink *sink, guint64 offset, BsDi
     }
     bs_log(transfer->id, "accepted here from byte %" G_GUINT64_FORMAT " on", offset);
     item->in_use = TRUE;
+    item->needs_new_offer = bs_transfer_needs_new_offer(transfer);
     if (transfer->path != NULL) {
         g_free(item->path);
         item->path = g_strdup(transfer->path);

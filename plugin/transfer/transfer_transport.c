@@ -185,10 +185,21 @@ make_described(BsTransfer *transfer, const xmlnode *description, BsTransport **t
     return verdict;
 }
 
+static gboolean
+is_psi(const BsTransport *transport)
+{
+    return strcmp(transport->class->xmlns, BS_NS_S5B) == 0 && bs_s5b_peer_is_psi(transport);
+}
+
 BsTransportVerdict
 bs_transfer_set_transport(BsTransfer *transfer, const xmlnode *description)
 {
-    return make_described(transfer, description, &transfer->transport);
+    BsTransportVerdict verdict = make_described(transfer, description, &transfer->transport);
+
+    if (verdict == BS_TRANSPORT_OK && transfer->incoming && is_psi(transfer->transport) &&
+        bs_allow(BS_ALLOW_RANGE_WITHOUT_REQUESTS))
+        transfer->gives_no_rest = TRUE;
+    return verdict;
 }
 
 void
@@ -414,9 +425,8 @@ static gboolean
 may_go_in_band_anew(const BsTransfer *transfer)
 {
     return !transfer->incoming && !transfer->begun && transfer->proposed != NULL &&
-           strcmp(transfer->proposed->class->xmlns, BS_NS_JINGLE_IBB) == 0 &&
-           strcmp(transfer->transport->class->xmlns, BS_NS_S5B) == 0 &&
-           bs_s5b_peer_is_psi(transfer->transport) && bs_allow(BS_ALLOW_NEW_SESSION_IN_BAND);
+           strcmp(transfer->proposed->class->xmlns, BS_NS_JINGLE_IBB) == 0 && is_psi(transfer->transport) &&
+           bs_allow(BS_ALLOW_NEW_SESSION_IN_BAND);
 }
 
 void

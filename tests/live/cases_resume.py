@@ -9,7 +9,7 @@ import re
 import time
 
 from case import MIB, test
-from raw_files import FEATURES, FILES, HASHES, JINGLE, Sending, file_element, terminate
+from raw_files import FEATURES, FILES, HASHES, JINGLE, USELESS, Sending, file_element, terminate
 from raw_peer import RawPeer
 
 SIZE = 200 * MIB
@@ -259,12 +259,12 @@ def carol_at(case, resource="raw"):
     return carol
 
 
-def a_part_comes(case, carol, bob, data, reason):
+def a_part_comes(case, carol, bob, data, reason, candidates=USELESS):
     """Carol's program offers a file, sends a part of it, and ends the session."""
     case.may_remain_unfinished(bob)
     sending = Sending(carol, bob.jid, "first")
     extra = "<date>%s</date><range/><hash-used xmlns='%s' algo='sha-256'/>" % (DATE, HASHES)
-    sending.offer(file_element("file.bin", len(data), extra))
+    sending.offer(file_element("file.bin", len(data), extra), candidates)
     sending.dial(sending.accepted())
     sending.data(data[:PART])
     got = bob.client.incoming()
@@ -302,6 +302,22 @@ def each_device_of_the_sender_is_asked(case):
     desk.close()
     asked_for_the_rest(carol_at(case, "phone"), bob)
     asked_for_the_rest(carol_at(case, "desk-again"), bob)
+
+
+@test()
+def psi_is_asked_for_nothing(case):
+    """What it does not give is not promised to the user either."""
+    bob = case.online("bob")
+    carol = carol_at(case)
+    a_part_comes(case, carol, bob, bytes(range(256)) * 1200, "connectivity-error",
+                 "<candidate cid='c1' host='127.0.0.1' port='1' priority='8257536'/>")
+    told = bob.client.wait("notify")["secondary"]
+    assert "broke" in told and "Ask Carol to send it again." in told, told
+    bob.client.tell("menu", "Unfinished Files…")
+    dialog = bob.client.wait("dialog", kind="fields")
+    assert re.fullmatch("“file.bin” from [^ ]+: 195.3.KiB of 300.0.KiB; goes on only if it is sent once more\n",
+                        dialog["options"]), dialog["options"]
+    assert not any("takes files" in line["text"] or ASKED.search(line["text"]) for line in bob.client.all("debug"))
 
 
 @test()

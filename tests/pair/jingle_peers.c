@@ -647,21 +647,6 @@ propose_in_vain(JinglePeer *peer)
 }
 
 void
-jingle_peer_refuse_rest(JinglePeer *peer)
-{
-    const xmlnode *request = script_take_jingle(&peer->script, "session-initiate");
-    const xmlnode *jingle = bs_jingle_element(request);
-    char *session = peer->session;
-    g_autofree char *asked = g_strdup(bs_jingle_attrib(jingle, "sid"));
-
-    ck_assert_int_eq(bs_jingle_senders(bs_jingle_first_content(jingle)), BS_JINGLE_SENDERS_RESPONDER);
-    acknowledge(peer, request);
-    peer->session = asked;
-    jingle_peer_terminate(peer, "decline");
-    peer->session = session;
-}
-
-void
 jingle_peer_reject_proposal(JinglePeer *peer)
 {
     take_transport(peer, jingle_peer_take(peer, "transport-replace"));

@@ -180,9 +180,6 @@ void jingle_peer_end_for(JinglePeer *peer, const char *reason);
 /* Takes alice's end of it: the reason's name. */
 const char *jingle_peer_take_end(JinglePeer *peer);
 
-/* Alice asks for the rest of its file, in a session of its own: says no to that. */
-void jingle_peer_refuse_rest(JinglePeer *peer);
-
 /* Says no to alice's proposal of another SOCKS5 transport, and to that of in-band. */
 void jingle_peer_reject_proposal(JinglePeer *peer);
 void jingle_peer_reject_in_band(JinglePeer *peer);

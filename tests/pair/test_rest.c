@@ -584,18 +584,27 @@ END_TEST
 
 /* The receiver. */
 
-/* Bob offers, alice accepts, and `sent` bytes have moved. */
-static void
-receive_until(gsize sent, const char *more)
+/* Bob offers, and alice accepts. */
+static const xmlnode *
+be_accepted(const char *more, const char *transport)
 {
     g_autofree char *offer = NULL;
     const xmlnode *accept;
 
     date = 1600000000;
-    offer = content("a-file-offer", "initiator", description("f", LENGTH, more), SOCKS("socks", ""));
+    offer = content("a-file-offer", "initiator", description("f", LENGTH, more), transport);
     check("session-initiate", "s1", offer, "result");
     accept = script_expect(pair, "session-accept");
     ck_assert_ptr_nonnull(accept);
+    return accept;
+}
+
+/* ... and `sent` bytes have moved. */
+static void
+receive_until(gsize sent, const char *more)
+{
+    const xmlnode *accept = be_accepted(more, SOCKS("socks", ""));
+
     dial(accept, "s1", "a-file-offer");
     script_send_bytes(fd, bytes, sent);
     bs_test_run_for(20);
@@ -712,6 +721,44 @@ START_TEST(who_knows_no_ranges_is_not_asked)
 {
     receive_until(5000, "<hash-used xmlns='urn:xmpp:hashes:2' algo='sha-256'/>");
     ck_assert_ptr_nonnull(script_expect(pair, "transport-replace"));
+}
+END_TEST
+
+/* Psi has a range in its offers all the same. */
+#define AS_PSI                                                                                               \
+    SOCKS("socks", "<candidate cid='c' host='127.0.0.1' port='1' priority='8257536'/>"                       \
+                   "<candidate cid='d' jid='p.two.test' host='127.0.0.1' port='1' priority='655360' "        \
+                   "type='proxy'/>")
+
+START_TEST(who_gives_nobody_the_rest_is_not_asked)
+{
+    BsRemembered *item;
+
+    dial(be_accepted(PROMISE, AS_PSI), "s1", "a-file-offer");
+    script_send_bytes(fd, bytes, 5000);
+    bs_test_run_for(20);
+    if (_i == 0) {
+        break_connection();
+        ck_assert_ptr_nonnull(script_expect(pair, "transport-replace"));
+    }
+    check("session-terminate", "s1", "<reason><gone/></reason>", "result");
+    ck_assert_uint_eq(ended, 1);
+    ck_assert(!end.goes_on);
+    /* The same file may be offered again. */
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    item = g_ptr_array_index(bs_memory_items(memory), 0);
+    ck_assert(item->needs_new_offer);
+}
+END_TEST
+
+START_TEST(nothing_is_kept_of_what_never_began_and_is_not_given)
+{
+    be_accepted(PROMISE, AS_PSI);
+    check("session-terminate", "s1", "<reason><failed-transport/></reason>", "result");
+    ck_assert_uint_eq(ended, 1);
+    ck_assert_int_eq(end.reason, BS_END_NO_ROUTE);
+    ck_assert(!end.goes_on);
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 0);
 }
 END_TEST
 
@@ -938,6 +985,8 @@ main(void)
     tcase_add_test(receiver, another_part_is_not_taken);
     tcase_add_loop_test(receiver, a_peer_that_refuses_gets_another_transport_proposed, 0, 3);
     tcase_add_test(receiver, who_knows_no_ranges_is_not_asked);
+    tcase_add_loop_test(receiver, who_gives_nobody_the_rest_is_not_asked, 0, 2);
+    tcase_add_test(receiver, nothing_is_kept_of_what_never_began_and_is_not_given);
     tcase_add_test(receiver, without_a_hash_parts_are_not_put_together);
     tcase_add_test(receiver, a_proposal_in_the_session_of_before_is_a_tie);
     tcase_add_test(receiver, a_cancel_in_the_session_of_before_is_one);

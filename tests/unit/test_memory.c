@@ -125,6 +125,17 @@ START_TEST(who_has_not_answered_is_still_there_after_a_restart)
 }
 END_TEST
 
+START_TEST(what_needs_a_new_offer_still_does_after_a_restart)
+{
+    BsRemembered *item = add(TRUE, ALICE, file_of("f"));
+    g_autofree char *id = g_strdup(item->id);
+
+    item->needs_new_offer = TRUE;
+    again();
+    ck_assert(bs_memory_find(memory, id)->needs_new_offer);
+}
+END_TEST
+
 START_TEST(what_is_forgotten_stays_so)
 {
     g_autofree char *id = g_strdup(add(TRUE, ALICE, file_of("f"))->id);
@@ -422,6 +433,7 @@ main(void)
     tcase_add_checked_fixture(all, set_up, tear_down);
     tcase_add_test(all, all_is_there_after_a_restart);
     tcase_add_test(all, who_has_not_answered_is_still_there_after_a_restart);
+    tcase_add_test(all, what_needs_a_new_offer_still_does_after_a_restart);
     tcase_add_test(all, what_is_forgotten_stays_so);
     tcase_add_test(all, of_many_changes_the_last_one_counts);
     tcase_add_test(all, what_is_being_written_at_the_end_counts);
