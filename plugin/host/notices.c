@@ -395,6 +395,10 @@ bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, gu
          * 2.0 MiB of 3.5 MiB */
         return g_strdup_printf(_("“%s” from %s: %s of %s; waits until other files are done"), file, peer,
                                part, whole);
+    case BS_UNFINISHED_REFUSED:
+        /* TRANSLATORS: the same; the fifth is the contact's name again */
+        return g_strdup_printf(_("“%s” from %s: %s of %s; %s does not have it any more, or has changed it"),
+                               file, peer, part, whole, peer);
     case BS_UNFINISHED_NEEDS_OFFER:
         /* TRANSLATORS: the same */
         return g_strdup_printf(_("“%s” from %s: %s of %s; goes on only if it is sent once more"), file, peer,

@@ -58,6 +58,7 @@ const char *bs_notice_no_unfinished(void);
 typedef enum {
     BS_UNFINISHED_GOES_ON,
     BS_UNFINISHED_WAITS,       /* its contact would be asked for the rest, if there were a place */
+    BS_UNFINISHED_REFUSED,     /* its contact, who is online, does not give the rest */
     BS_UNFINISHED_NEEDS_OFFER, /* nobody gives the rest before offering the file once more */
 } BsUnfinished;
 char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size,

@@ -33,6 +33,7 @@ typedef struct {
     char *item; /* its id in the memory */
     char *jid;
     guint tries;
+    gboolean refused;  /* when it was asked last */
     gboolean given_up; /* until it goes offline */
     guint timer;
     BsPeerSearch *search;
@@ -92,8 +93,8 @@ peer_does_not_send(BsTransfer *transfer, const BsEnd *end, gpointer data)
     Attempt *attempt = data;
 
     (void)transfer;
-    (void)end;
     attempt->transfer = NULL;
+    attempt->refused = end->reason == BS_END_PEER_FAILED;
     attempt_again(attempt);
 }
 
@@ -324,6 +325,23 @@ bs_resumption_waits(const BsRemembered *item)
             return TRUE;
     }
     return FALSE;
+}
+
+gboolean
+bs_resumption_is_refused(const BsRemembered *item)
+{
+    gboolean refused = FALSE;
+
+    for (GList *link = attempts; link != NULL; link = link->next) {
+        const Attempt *attempt = link->data;
+
+        if (!g_str_equal(attempt->item, item->id))
+            continue;
+        if (!attempt->refused)
+            return FALSE;
+        refused = TRUE;
+    }
+    return refused;
 }
 
 BsMemory *

@@ -16,6 +16,10 @@ BsMemory *bs_resumption_memory(void);
 /* TRUE if it would go on now, if there were a place in the queue. */
 gboolean bs_resumption_waits(const BsRemembered *item);
 
+/* TRUE if all of its contact's resources that are online have said that they do not give the rest: they have
+ * not got the file (any more), or it has been changed. */
+gboolean bs_resumption_is_refused(const BsRemembered *item);
+
 /* The full JID `jid`, of no room's occupant, has come online or told something new; or has gone offline. */
 void bs_resumption_peer_online(BsConnection *connection, const char *jid);
 void bs_resumption_peer_offline(BsConnection *connection, const char *jid);

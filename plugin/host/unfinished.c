@@ -25,6 +25,8 @@ what_follows(const BsRemembered *item)
 {
     if (item->needs_new_offer || item->occupant)
         return BS_UNFINISHED_NEEDS_OFFER;
+    if (bs_resumption_is_refused(item))
+        return BS_UNFINISHED_REFUSED;
     return bs_resumption_waits(item) ? BS_UNFINISHED_WAITS : BS_UNFINISHED_GOES_ON;
 }
 

@@ -404,6 +404,10 @@ def the_sender_takes_back_what_is_unfinished(case):
     bob.client.tell("sign-on", bob.jid)
     bob.client.wait("debug", since[1], where=lambda e: "the peer does not send the rest" in e["text"])
     assert not alice.client.all("xfer", since[0], stage="new")
+    bob.client.tell("menu", "Unfinished Files…")
+    dialog = bob.client.wait("dialog", kind="fields")
+    assert re.fullmatch("“file.bin” from Alice: .* of 200.0.MiB; Alice does not have it any more, or has changed it\n",
+                        dialog["options"]), dialog["options"]
 
 
 def killed_at_random(case, receiver_dies):
