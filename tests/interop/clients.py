@@ -2,11 +2,12 @@
 """The other clients: what is known of each, and how a file is sent to it and comes from it."""
 
 import os
-import shutil
-import subprocess
 
+import cpp
 import dino
 import gajim
+import libraries
+import ports
 import psi
 from prosody import PASSWORD
 
@@ -18,6 +19,14 @@ AGAIN = "again"  # what is between the fault and the file is only that it must b
 
 PATIENCE = 75  # Gajim takes half a minute to give an address up, and may have two
 PATIENCE_AFTER_EXCEPTION = 25  # it may go on in spite of it
+
+# What cannot be, with a client that speaks nothing else.
+ONLY_STREAM_INITIATION = {
+    (TO, WE_DIAL): "it speaks stream initiation only, where only the receiver dials",
+    (TO, ITS_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
+    (FROM, IT_DIALS): "it speaks stream initiation only, where only the receiver dials",
+    (FROM, OUR_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
+}
 
 
 class Place:
@@ -49,6 +58,15 @@ class DrivenClient:
         if event is None:
             return "nothing happened"
         return None if event["event"] == "completed" else event["why"]
+
+
+class OfferedAgain(DrivenClient):
+    """A client that may be offered once more what it could not fetch."""
+
+    @staticmethod
+    def ended(client):
+        why = DrivenClient.ended(client)
+        return why if why is None or client.wait("completed", patience=5) is None else None
 
 
 class GajimClient(DrivenClient):
@@ -116,7 +134,7 @@ class DinoClient(DrivenClient):
         folder = os.path.join(case.folder, "dino")
         os.makedirs(folder)
         if place.host.firewall:
-            dino.close_ports(place.host)
+            ports.close_all(place.host)
         client = dino.Dino(folder, "bob@" + place.domain, PASSWORD, (place.address, case.server.tls_port),
                            dino.build_driver(case.lab.build), case.server.certificate, faults, place.host.prefix)
         case.at_end(client.stop)
@@ -132,7 +150,7 @@ class DinoClient(DrivenClient):
         return client.ended(PATIENCE)
 
 
-class PsiClient(DrivenClient):
+class PsiClient(OfferedAgain):
     """The one that Debian has speaks stream initiation only, in its fast mode, where both dial and both offer proxies."""
 
     name = "Psi"
@@ -162,11 +180,47 @@ class PsiClient(DrivenClient):
             raise OSError("Psi did not start")
         return client
 
+
+class LibraryClient(OfferedAgain):
+    """A program of the project's own that is made with a library, which speaks stream initiation only."""
+
+    faults = {
+        (FROM, IN_BAND): ([AGAIN],),
+    }
+    default_faults = {TO: (), FROM: ()}
+    impossible = ONLY_STREAM_INITIATION
+
+    @classmethod
+    def start(cls, case, place, proxy, faults):
+        folder = os.path.join(case.folder, cls.program)
+        os.makedirs(folder)
+        if place.host.firewall:
+            ports.close_all(place.host)
+        client = libraries.LibraryClient(folder, cpp.build(case.lab.folder, cls.program, cls.packages),
+                                         "bob@%s/home" % place.domain, PASSWORD, place, cls.further(case, place, proxy),
+                                         place.host.prefix)
+        case.at_end(client.stop)
+        if client.wait("online") is None:
+            raise OSError("%s did not come online" % cls.name)
+        return client
+
+
+class QXmppClient(LibraryClient):
+    name = "QXmpp"
+    program = "qxmpp_client"
+    packages = ("qxmpp", "Qt5Core", "Qt5Network", "Qt5Xml")
+    explanations = {
+        AGAIN: "gives up when no connection comes about, as it has agreed on SOCKS5 before; our user is told to ask for "
+               "the file once more, and accepts it in-band then",
+    }
+
     @staticmethod
-    def ended(client):
-        """It may be offered once more what it could not fetch."""
-        why = DrivenClient.ended(client)
-        return why if why is None or client.wait("completed", patience=5) is None else None
+    def version():
+        return cpp.version("qxmpp")
+
+    @staticmethod
+    def further(case, place, proxy):
+        return [proxy]
 
 
 class StockClient:
@@ -177,17 +231,11 @@ class StockClient:
     default_faults = {TO: (), FROM: ()}
     explanations = {}
     never = {}
-    impossible = {
-        (TO, WE_DIAL): "it speaks stream initiation only, where only the receiver dials",
-        (TO, ITS_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
-        (FROM, IT_DIALS): "it speaks stream initiation only, where only the receiver dials",
-        (FROM, OUR_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
-    }
+    impossible = ONLY_STREAM_INITIATION
 
     @staticmethod
     def version():
-        result = subprocess.run(["pkg-config", "--modversion", "purple"], stdout=subprocess.PIPE, text=True, check=False)
-        return result.stdout.strip() if shutil.which("pkg-config") and result.returncode == 0 else None
+        return cpp.version("purple")
 
     @staticmethod
     def start(case, place, proxy, faults):
@@ -208,4 +256,4 @@ class StockClient:
         return None if event["stage"].endswith("complete") else event["stage"]
 
 
-CLIENTS = (GajimClient, DinoClient, PsiClient, StockClient)
+CLIENTS = (GajimClient, DinoClient, PsiClient, QXmppClient, StockClient)

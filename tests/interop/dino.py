@@ -9,17 +9,6 @@ import subprocess
 
 import driven
 
-PORTS = (42000, 42999)  # where it dials from, which no firewall has a rule for
-# It listens on any port: nobody who is not dialled gets in.
-CLOSED = """
-table inet closed {
-    chain input {
-        type filter hook input priority 0;
-        iifname "eth0" tcp flags & (syn | ack) == syn reject with tcp reset
-    }
-}
-"""
-
 
 def version():
     """The installed Dino's, or None."""
@@ -36,12 +25,7 @@ def build_driver(build):
     return os.path.join(build, "tests", "interop", ".libs", "dino_driver.so")
 
 
-def close_ports(host):
-    subprocess.run([*host.prefix, "nft", "-f", "-"], input=CLOSED, text=True, check=True)
-    subprocess.run([*host.prefix, "sh", "-c", "echo %d %d > /proc/sys/net/ipv4/ip_local_port_range" % PORTS], check=True)
-
-
-class Dino(driven.Driven):
+class Dino(driven.DrivenWindows):
     """`server`: its address, and a port of it for TLS. `driver`: the plugin, as it was built. `trusted`: a file with the
     certificate that the server must have."""
 

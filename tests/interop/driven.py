@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A desktop program on a display of its own that is driven from inside: what happens in it comes as lines of JSON, and
-what it is told are such lines, too."""
+"""A program that is driven from inside: what happens in it comes as lines of JSON, and what it is told are such lines,
+too."""
 
 import json
 import os
@@ -26,7 +26,6 @@ class Driven:
         self._process = None
         self.over = lambda: False
         os.makedirs(self.downloads)
-        self._display = display.Display(folder)
         self._control, self._its = socket.socketpair()
 
     def _start(self, command, environment, control):
@@ -79,4 +78,15 @@ class Driven:
             pass
         display.stop(self._process)
         self._control.close()
+
+
+class DrivenWindows(Driven):
+    """A desktop program, on a display of its own."""
+
+    def __init__(self, folder, jid):
+        super().__init__(folder, jid)
+        self._display = display.Display(folder)
+
+    def stop(self):
+        super().stop()
         self._display.stop()

@@ -31,7 +31,7 @@ def version():
     return result.stdout.partition("-")[0] if result.returncode == 0 else None
 
 
-class Gajim(driven.Driven):
+class Gajim(driven.DrivenWindows):
     """`jid` has a resource. `hosts`: addresses of its own that it offers; `proxy`: the JID of a proxy that it offers."""
 
     def __init__(self, folder, jid, password, server, hosts, port, proxy="", mend=(), prefix=()):

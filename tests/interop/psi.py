@@ -3,13 +3,12 @@
 library that is preloaded (psi_driver.cpp)."""
 
 import os
-import shlex
 import subprocess
 from xml.sax.saxutils import escape
 
+import cpp
 import driven
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 OPTIONS_NS = "http://psi-im.org/options"
 
 
@@ -21,14 +20,8 @@ def version():
 
 
 def build_driver(folder):
-    """The library's path; it is built once in each folder."""
-    path = os.path.join(folder, "psi_driver.so")
-    if not os.path.exists(path):
-        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "Qt5Widgets"], stdout=subprocess.PIPE,
-                               text=True, check=True).stdout
-        subprocess.run(["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", path,
-                        os.path.join(HERE, "psi_driver.cpp"), *shlex.split(flags)], check=True)
-    return path
+    """The library's path."""
+    return cpp.build(folder, "psi_driver", ["Qt5Widgets"], "-shared")
 
 
 def tree(values):
@@ -49,7 +42,7 @@ def hidden(password, jid):
     return "".join("%04x" % (ord(char) ^ ord(jid[n % len(jid)])) for n, char in enumerate(password))
 
 
-class Psi(driven.Driven):
+class Psi(driven.DrivenWindows):
     """`jid` has a resource. `port`: where it listens; `proxy`: the JID of a proxy that it offers."""
 
     def __init__(self, folder, driver, jid, password, server, port, proxy="", prefix=()):

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Is preloaded into Psi, and does in its windows what a user does: sends files, and accepts what is offered.
-// What happens is told as lines of JSON; what it is told are such lines, too (psi.py).
+// (psi.py)
+
+#include "control.h"
 
 #include <QApplication>
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
-#include <QJsonDocument>
-#include <QJsonObject>
 #include <QLineEdit>
 #include <QListWidget>
 #include <QMessageBox>
@@ -17,7 +17,6 @@
 #include <QTimer>
 #include <QToolButton>
 #include <QTreeView>
-#include <unistd.h>
 
 namespace
 {
@@ -42,43 +41,25 @@ class Driver
     }
 
   private:
-    const int control;
+    Control control;
     QSocketNotifier notifier;
     QTimer timer;
-    QByteArray heard;
-    QList<QJsonObject> to_send; // each until the contact is there
-    int failed = 0;             // of those in the list of transfers that have ended
+    QList<QPair<QString, QString>> to_send; // each until the contact is there
+    int failed = 0;                         // of those in the list of transfers that have ended
 
     void
-    tell(const QJsonObject &event)
+    tell(const QJsonObject &event) const
     {
-        const QByteArray line = QJsonDocument(event).toJson(QJsonDocument::Compact) + '\n';
-
-        if (write(control, line.constData(), size_t(line.size())) != line.size())
-            qWarning("nobody listens");
+        control.tell(event);
     }
 
     void
     hear()
     {
-        char some[4096];
-        const ssize_t count = read(control, some, sizeof some);
-
-        if (count <= 0) {
-            notifier.setEnabled(false);
-            QCoreApplication::quit();
+        if (control.hear([this](const QString &to, const QString &path) { to_send.append({to, path}); }))
             return;
-        }
-        heard.append(some, int(count));
-        for (int end = heard.indexOf('\n'); end >= 0; end = heard.indexOf('\n')) {
-            const QJsonObject command = QJsonDocument::fromJson(heard.left(end)).object();
-
-            heard.remove(0, end + 1);
-            if (command["do"] == "send")
-                to_send.append(command);
-            else
-                QCoreApplication::quit();
-        }
+        notifier.setEnabled(false);
+        QCoreApplication::quit();
     }
 
     // Onto the contact; what is dropped there is sent without a question. FALSE if the contact is not there
@@ -108,9 +89,9 @@ class Driver
 
         if (to_send.isEmpty())
             return;
-        file.setUrls({QUrl::fromLocalFile(to_send.first()["path"].toString())});
+        file.setUrls({QUrl::fromLocalFile(to_send.first().second)});
         for (QTreeView *contacts : window->findChildren<QTreeView *>())
-            if (contacts->isVisible() && drop(contacts, to_send.first()["to"].toString(), &file)) {
+            if (contacts->isVisible() && drop(contacts, to_send.first().first, &file)) {
                 to_send.removeFirst();
                 return;
             }

@@ -66,7 +66,8 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     },
     {
         .name = "QXmpp",
-        .offer = OFFER("", FILE_(" date='2021-03-04T05:06:07Z' hash='{hash}' name='f'{size}", "") OPTIONS),
+        .offer =
+            OFFER("", FILE_(" date='2021-03-04T05:06:07.250Z' hash='{hash}' name='f'{size}", "") OPTIONS),
         .empty_size = "",
         .date = 1614834367,
         .option = OPTION,
@@ -74,10 +75,10 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
         .hashes = TRUE,
         .answer = SI(" profile='" SI_FILE "'", CHOICE(" type='list-single'")),
         .declined = "<error code='403' type='cancel'>" STANZA_ERROR("forbidden") "</error>",
-        .query = QUERY(" sid='{sid}' mode='tcp'", "{hosts}"),
+        .query = QUERY(" sid='{sid}'", "{hosts}"),
         .used = USED(" sid='{sid}'"),
         .no_way_type = "error",
-        .no_way = "<error code='404' type='cancel'>" STANZA_ERROR("item-not-found") "</error>",
+        .no_way = QUERY("", "") "<error type='cancel' code='404'>" STANZA_ERROR("item-not-found") "</error>",
         .not_opened = "<error type='cancel'>" STANZA_ERROR("item-not-found") "</error>",
         .open = OPEN(" block-size='4096'"),
         .block = 4096,
