@@ -172,6 +172,7 @@ def addresses_told_to_nobody_and_a_contact_without_the_plugin(case):
 
 @test(hosts=True)
 def an_account_with_a_proxy_tells_no_address_and_dials_through_it(case):
+    case.own_server(proxy=False)  # which might be faster
     alice, bob, host, wire = hosts(case)
     proxy = Socks5(host.server)
     case.at_end(proxy.stop)
