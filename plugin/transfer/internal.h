@@ -121,9 +121,11 @@ struct _BsTransfer {
 
     BsEndReason lost_reason; /* what it is if no other way is found */
     gboolean received;       /* out: the peer has said that it has the whole file */
-    guint64 length;          /* out: bytes that go over the connection */
+    gboolean said_received;  /* in: the peer has been told that we have it */
+    guint64 length;          /* bytes that go over the connection; in: BS_SIZE_UNKNOWN if nobody knows */
+    guint64 moved_at_tick;   /* in, over a proxy: bytes that had come at the last tick */
     int unacknowledged;      /* TRANSFER_CONFIRMING: bytes on their way at the last tick ... */
-    guint ticks;             /* ... ticks since that number changed ... */
+    guint ticks;             /* ... ticks since that number, or the other one, changed ... */
     guint closed_ticks;      /* ... and since the peer closed its end or confirmed the file */
     guint timer;             /* what the state waits for */
     guint unavailable_timer; /* the peer went offline */
@@ -241,6 +243,11 @@ BsJingleReason bs_transfer_reason_of_file(const GError *error, const char **spec
 /* In: a late hash has come while the state is TRANSFER_VERIFYING or _FINISHING, or none will come any more.
  */
 void bs_transfer_verify(BsTransfer *transfer, gboolean last_chance);
+
+/* transfer_tail.c */
+
+/* In: the bytes begin to move, in TRANSFER_MOVING. Sees to it that a proxy does not hold the last of them. */
+void bs_transfer_watch_tail(BsTransfer *transfer);
 
 /* transfer_memory.c */
 

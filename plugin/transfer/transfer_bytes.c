@@ -98,7 +98,7 @@ file_finished(const GError *error, gpointer data)
         file_failed(transfer, error);
         return;
     }
-    if (!transfer->session_over)
+    if (!transfer->session_over && !transfer->said_received)
         transfer->protocol->received(transfer);
     bs_transfer_terminate(transfer, BS_JINGLE_SUCCESS, NULL, transfer->finish_reason, NULL);
 }
@@ -325,6 +325,7 @@ pump_done(BsPump *pump, const GError *error, gpointer data)
     /* Others can use the connection to the net while this one waits for a hash, the disk or the peer's word.
      */
     g_clear_pointer(&transfer->place, bs_place_free);
+    bs_transfer_set_timer(transfer, 0, NULL);
     if (transfer->incoming)
         bs_transfer_verify(transfer, !bs_endpoint_hashes_files(transfer->endpoint));
     else
@@ -361,8 +362,10 @@ start_receiving(BsTransfer *transfer, int fd)
                                                 : bs_digest_new(hashes_to_compute(transfer));
     g_autofree char *checkpoints = bs_transfer_checkpoints(transfer);
 
-    transfer->pump = bs_pump_receive_rest(transfer->id, fd, transfer->sink, MIN(offer->range_length, rest),
-                                          digest, checkpoints, offer->size, &pump_events, transfer);
+    transfer->length = MIN(offer->range_length, rest);
+    transfer->pump = bs_pump_receive_rest(transfer->id, fd, transfer->sink, transfer->length, digest,
+                                          checkpoints, offer->size, &pump_events, transfer);
+    bs_transfer_watch_tail(transfer);
 }
 
 /* Over a new connection the bytes begin with the first one that was asked for, whatever has moved before. */

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Contacts whose clients take files in a way of their own: Carol is scripted, and Alice sends to her."""
+"""Contacts whose clients take and send files in a way of their own: Carol is scripted."""
 
 import base64
+import hashlib
 
 from case import KIB, test
-from raw_files import JINGLE, content, file_element, jingle, terminate, transport_info
+from prosody import PROXY
+from raw_files import (HASHES, JINGLE, Sending, candidate, connect, content, dst_addr, file_element, jingle, terminate,
+                       transport_info)
 from raw_peer import IBB, RawPeer
 
 OLD_FILES = "urn:xmpp:jingle:apps:file-transfer:4"
@@ -234,3 +237,48 @@ def several_files_in_one_session(case):
         several.carol.jingle("session-terminate", several.SID)
         for got in several.got.values():
             case.ended(several.bob, got)
+
+
+# An address of its own without a JID, as Psi tells it, where nobody listens.
+PSIS_OWN = "<candidate cid='own' host='127.0.0.1' port='9' priority='8257536'/>"
+
+
+def send_over_own_proxy(case, carol, sending, data):
+    """Carol's client offers a file and sends it over its server's proxy; returns the connection."""
+    value = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    proxy = candidate(1, case.server.address, case.server.proxy_port, 655360, "proxy", PROXY)
+    sending.offer(file_element("file.bin", len(data), "<hash xmlns='%s' algo='sha-256'>%s</hash>" % (HASHES, value)),
+                  PSIS_OWN + proxy)
+    sending.accepted()
+    sending.request(transport_info(sending.sid, "<candidate-error/>"))
+    carol.jingle("transport-info", sending.sid)
+    stream = "s5b" + sending.sid
+    connection = connect(case.server.address, case.server.proxy_port, dst_addr(stream, carol.jid, sending.to))
+    activated = carol.request("<query xmlns='http://jabber.org/protocol/bytestreams' sid='%s'><activate>%s</activate>"
+                              "</query>" % (stream, sending.to), PROXY)
+    assert activated.get("type") == "result"
+    sending.request(transport_info(sending.sid, "<activated cid='c1'/>"))
+    connection.sendall(data)
+    return connection
+
+
+@test()
+def a_contact_that_waits_while_the_proxy_holds_the_last_bytes(case):
+    """Prosody's proxy keeps half of the last 8 KiB until the sender closes; and Psi closes when it is told that they are
+    here."""
+    source = case.file("file.bin", 24 * KIB)
+    bob = case.online("bob")
+    carol = RawPeer(case.server, "carol")
+    case.at_end(carol.close)
+    carol.presence()
+    bob.client.wait("buddy-online", who="carol@lab.test")
+    with open(source, "rb") as f:
+        data = f.read()
+    sending = Sending(carol, bob.jid, "waits")
+    with send_over_own_proxy(case, carol, sending, data):
+        got = bob.client.incoming()
+        assert carol.jingle("session-info", sending.sid)[0].tag.endswith("}received")
+    assert sending.ended() == "success"
+    case.completed(bob, got)
+    case.ended(bob, got)
+    case.arrived(bob, source)

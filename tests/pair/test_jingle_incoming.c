@@ -487,6 +487,68 @@ START_TEST(a_truncated_file_is_noticed)
 }
 END_TEST
 
+#define TAIL_LENGTH 5000
+
+/* Its proxy is nominated, and has passed on all but the tail. Of those that wait for our word, its own
+ * address tells who it is. */
+static void
+send_all_but_the_tail(int number)
+{
+    begin(number, JINGLE_NOWHERE | JINGLE_AT_PROXY);
+    jingle_peer_take_used(peer);
+    jingle_peer_say_no_way(peer);
+    jingle_peer_use_own_proxy(peer);
+    script_send_file(&peer->script, 0, JINGLE_FILE_LENGTH - TAIL_LENGTH);
+    jingle_peer_tell_hash(peer, JINGLE_HASH_PROMISED);
+}
+
+static void
+pass_tail_on(void)
+{
+    script_send_file(&peer->script, JINGLE_FILE_LENGTH - TAIL_LENGTH, TAIL_LENGTH);
+    shutdown(peer->script.fd, SHUT_WR);
+}
+
+/* It closes the connection, at which the proxy passes on what it has, when it is told that the file is here.
+ * The others close it by themselves, and are told nothing before. */
+START_TEST(its_proxy_holds_the_tail)
+{
+    send_all_but_the_tail(_i);
+    if (!peer->client->waits) {
+        bs_test_run_for(500);
+        ck_assert_uint_eq(script_not_taken(&peer->script), 0);
+        do_not_wait_for_hash();
+        pass_tail_on();
+        jingle_peer_tell_hash(peer, JINGLE_HASH_LATE);
+        check_arrived(JINGLE_FILE_LENGTH);
+        return;
+    }
+    jingle_peer_take(peer, "session-info");
+    pass_tail_on();
+    ck_assert_str_eq(jingle_peer_take_end(peer), "success");
+    check_end(BS_END_DELIVERED);
+    ck_assert(pair_has_whole_file(&pair->a, JINGLE_FILE_LENGTH));
+}
+END_TEST
+
+/* What was said too early is taken back. */
+START_TEST(its_proxy_loses_the_tail)
+{
+    if (!jingle_clients[_i].waits) {
+        meet(_i);
+        return;
+    }
+    send_all_but_the_tail(_i);
+    jingle_peer_take(peer, "session-info");
+    shutdown(peer->script.fd, SHUT_RDWR);
+    jingle_peer_refuse_rest(peer);
+    jingle_peer_reject_proposal(peer);
+    jingle_peer_reject_in_band(peer);
+    ck_assert_str_eq(jingle_peer_take_end(peer), "connectivity-error");
+    check_end(BS_END_CONNECTION_LOST);
+}
+END_TEST
+
 START_TEST(the_peer_cancels_its_offer)
 {
     pair->a.user = USER_WAITS;
@@ -584,9 +646,10 @@ add_cases(Suite *suite)
         in_band_when_neither_reaches_the_other,
     };
     const TTest *const files[] = {
-        its_way_is_announced,    its_description_is_understood, from_the_middle,
-        from_the_middle_in_band, whenever_the_hash_comes,       a_wrong_hash_is_noticed,
-        a_file_without_bytes,    too_many_bytes_are_noticed,    a_truncated_file_is_noticed,
+        its_way_is_announced,     its_description_is_understood, from_the_middle,
+        from_the_middle_in_band,  whenever_the_hash_comes,       a_wrong_hash_is_noticed,
+        a_file_without_bytes,     too_many_bytes_are_noticed,    a_truncated_file_is_noticed,
+        its_proxy_holds_the_tail, its_proxy_loses_the_tail,
     };
     const TTest *const cancelled[] = {
         the_peer_cancels_its_offer,        the_peer_cancels_while_bytes_move, our_user_declines,
