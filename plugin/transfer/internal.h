@@ -204,7 +204,8 @@ BsTransportVerdict bs_transfer_set_transport(BsTransfer *transfer, const xmlnode
 /* Both sides have accepted: makes the connection. */
 void bs_transfer_connect(BsTransfer *transfer);
 
-/* The connection that broke is to be made once more, or another one: proposes it, or ends the transfer. */
+/* The connection that broke is to be made once more, or another one: proposes it, or ends the transfer, which
+ * has no transport. */
 void bs_transfer_propose_after_break(BsTransfer *transfer);
 
 /* The connection broke while bytes moved: another one is made if the peer takes part, or the transfer ends.

@@ -94,6 +94,8 @@ change_session(BsTransfer *transfer, const xmlnode *iq, BsJingleFileVersion vers
         return FALSE;
     }
     transport->class->free(transport);
+    if (transfer->proposed != NULL)
+        transfer->proposed->class->free(g_steal_pointer(&transfer->proposed));
     bs_endpoint_session_ended(transfer->endpoint, session);
     bs_jingle_session_free(session);
     return TRUE;
@@ -113,8 +115,6 @@ static void
 send_rest(BsTransfer *transfer, const BsFileOffer *wanted)
 {
     g_clear_pointer(&transfer->pump, bs_pump_free);
-    if (transfer->proposed != NULL)
-        transfer->proposed->class->free(g_steal_pointer(&transfer->proposed));
     transfer->peer_may_ask = TRUE;
     bs_transfer_remember_answer(transfer);
     transfer->replacements = 0;

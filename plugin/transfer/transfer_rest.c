@@ -174,6 +174,8 @@ bs_transfer_rest_refused(BsTransfer *transfer, BsEndReason reason)
     }
     transfer->rest_refused = TRUE;
     bs_transfer_set_timer(transfer, 0, NULL);
+    /* The request's transport has the peer's JID of the request's session. */
+    bs_transfer_free_transports(transfer);
     bs_endpoint_session_ended(transfer->endpoint, refused);
     bs_jingle_session_free(refused);
     transfer->session = g_steal_pointer(&transfer->old_session);

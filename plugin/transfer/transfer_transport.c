@@ -319,6 +319,7 @@ go_on_after_break(gpointer data)
 void
 bs_transfer_propose_after_break(BsTransfer *transfer)
 {
+    transfer->transport = new_transport(transfer, BS_NS_S5B);
     propose_next(transfer, TRUE);
 }
 

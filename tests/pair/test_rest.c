@@ -705,15 +705,21 @@ END_TEST
 START_TEST(a_peer_that_refuses_gets_another_transport_proposed)
 {
     g_autofree char *sid = NULL;
+    g_autofree char *dst_addr = NULL;
+    const xmlnode *asked;
 
     receive_until(5000, PROMISE);
-    request_of_alice(5000, &sid);
+    asked = request_of_alice(5000, &sid);
+    dst_addr = bs_dst_addr(bs_jingle_attrib(bs_jingle_transport(content_of(asked)), "sid"), pair->a.jid,
+                           pair->b.jid);
     if (_i == 0)
         check("session-terminate", sid, "<reason><failed-application/></reason>", "result");
     else if (_i == 1)
         check("session-terminate", sid, "<reason><decline/></reason>", "result");
     ck_assert_ptr_nonnull(script_expect(pair, "transport-replace"));
     ck_assert_uint_eq(ended, 0);
+    /* Nobody is let in any more by what was told in the request. */
+    ck_assert_uint_ne(script_dial(dst_addr, &fd), 0);
 }
 END_TEST
 
