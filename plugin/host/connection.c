@@ -2,6 +2,7 @@
 #include "host/connection.h"
 
 #include <account.h>
+#include <request.h>
 #include <signals.h>
 
 #include "host/disclosure.h"
@@ -26,6 +27,15 @@ static GHashTable *connections; /* PurpleConnection -> BsConnection, owned */
 static const BsConnectionEvents *connection_events;
 static BsMemory *connections_memory;
 static int signal_handle; /* its address is the handle of our signals */
+
+/* Where the UI has no picture in its dialogs, nobody waits for one: Finch. */
+static gboolean
+may_show_thumbnail(PurpleAccount *account, const char *peer)
+{
+    const PurpleRequestUiOps *ops = purple_request_get_ui_ops();
+
+    return ops != NULL && ops->request_action_with_icon != NULL && bs_disclosure_is_contact(account, peer);
+}
 
 /* Sends through libpurple's own signal, so that stream management counts the stanza. */
 static void
@@ -76,7 +86,7 @@ connection_new(PurpleConnection *gc)
     bs_endpoint_set_queue(connection->endpoint, bs_limits_queue());
     bs_endpoint_set_disclosure(connection->endpoint, bs_disclosure_to);
     bs_endpoint_set_own_jid_policy(connection->endpoint, bs_room_own_jid);
-    bs_endpoint_set_thumbnails(connection->endpoint, bs_disclosure_is_contact);
+    bs_endpoint_set_thumbnails(connection->endpoint, may_show_thumbnail);
     bs_endpoint_set_hashing(connection->endpoint, bs_preferences_hashes_files);
     bs_endpoint_set_memory(connection->endpoint, connections_memory);
     return connection;

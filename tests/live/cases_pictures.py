@@ -86,6 +86,8 @@ def a_UI_that_makes_no_thumbnails(case):
     case.deliver(alice, bob, picture(case, "picture.png")[0])
     by_the_plugin(alice, bob)
     assert not shown(bob), shown(bob)
+    case.deliver(bob, alice, picture(case, "other.png")[0])
+    assert not [line for line in bob.client.all("debug") if "fetches the thumbnail" in line["text"]]
 
 
 @test()

@@ -287,11 +287,12 @@ do_cancel(char **fields)
     return TRUE;
 }
 
-/* thumbnails yes|no: whether this UI makes them */
+/* thumbnails yes|no: whether this UI makes and shows them */
 static gboolean
 do_thumbnails(char **fields)
 {
     client_xfers_make_thumbnails(strcmp(fields[0], "yes") == 0);
+    client_ui_show_pictures(strcmp(fields[0], "yes") == 0);
     return TRUE;
 }
 

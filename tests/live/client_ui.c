@@ -370,6 +370,12 @@ static PurpleRequestUiOps request_ops = {
     .request_action_with_icon = request_action_with_icon,
 };
 
+void
+client_ui_show_pictures(gboolean yes)
+{
+    request_ops.request_action_with_icon = yes ? request_action_with_icon : NULL;
+}
+
 /* Conversations, errors, connections */
 
 static void

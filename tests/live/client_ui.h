@@ -24,6 +24,9 @@ void client_ui_hurry(guint times);
 /* Whether the debug window is open, as it is from the beginning. */
 void client_ui_open_debug(gboolean open);
 
+/* Whether this UI has pictures in its dialogs. */
+void client_ui_show_pictures(gboolean yes);
+
 /* What the user answers from now on. Files are saved in `folder`; NULL leaves the folder as it was. */
 void client_ui_set_answer(Answer answer, const char *folder);
 
