@@ -165,6 +165,8 @@ find_remembered(BsEndpoint *endpoint, const xmlnode *iq, BsJingleFileVersion ver
     transfer = bs_transfer_new_outgoing(endpoint, &bs_transfer_jingle, own_jid,
                                         bs_file_offer_copy(item->file), source);
     open_session(transfer, iq, version);
+    /* Whoever asks has accepted: if nothing comes of it now, something may later. */
+    transfer->state = TRANSFER_CONNECTING;
     transfer->remembered = g_strdup(item->id);
     bs_transfer_set_path(transfer, item->path, FALSE);
     item->in_use = TRUE;

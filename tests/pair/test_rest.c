@@ -444,6 +444,26 @@ START_TEST(what_was_interrupted_is_sent_without_a_question)
 }
 END_TEST
 
+/* ... but can ask in another way. */
+START_TEST(who_asks_in_a_way_that_is_not_known_loses_nothing)
+{
+    const char *const ways[] = {"<transport xmlns='urn:example:pigeon'/>",
+                                "<transport xmlns='" BS_NS_S5B "'/>"};
+    g_autofree char *in_vain = NULL;
+    g_autofree char *asked = NULL;
+
+    interrupt_sending();
+    in_vain = content("a-file-request", "responder", description("f", LENGTH, ""), ways[_i]);
+    check("session-initiate", "r0", in_vain, _i == 0 ? "result" : "bad-request");
+    ck_assert_ptr_null(resumed);
+    ck_assert_uint_eq(bs_memory_items(memory)->len, 1);
+    asked = request("f", LENGTH, "<range offset='6000'/>");
+    check("session-initiate", "r1", asked, "result");
+    ck_assert_ptr_nonnull(resumed);
+    check_sends_rest(6000);
+}
+END_TEST
+
 /* A program that ended after the last byte, before its file had its name. */
 START_TEST(what_nobody_confirmed_is_still_there_to_be_asked_for)
 {
@@ -977,6 +997,7 @@ main(void)
     tcase_add_loop_test(sender, a_request_that_is_wrong_changes_nothing, 0, 3);
     tcase_add_loop_test(sender, a_malformed_request_changes_nothing, 0, 4);
     tcase_add_test(sender, what_was_interrupted_is_sent_without_a_question);
+    tcase_add_loop_test(sender, who_asks_in_a_way_that_is_not_known_loses_nothing, 0, 2);
     tcase_add_test(sender, what_was_offered_is_sent_to_who_has_accepted);
     tcase_add_loop_test(sender, what_nobody_wanted_is_not_remembered, 1, 4);
     tcase_add_test(sender, what_nobody_confirmed_is_still_there_to_be_asked_for);
