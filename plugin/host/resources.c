@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "stanza/allowances.h"
 #include "stanza/jid.h"
 #include "stanza/xml.h"
 #include "stream/digest.h"
@@ -200,7 +201,8 @@ bs_resources_ways_from_features(BsHasFeature has_feature, gpointer data)
             newest_version(has_feature, data, &version) && (socks5 || has_feature(BS_NS_JINGLE_IBB, data)),
         .in_band_only = !socks5,
         .si = has_feature(BS_NS_SI_FILE, data) &&
-              (has_feature(BS_NS_BYTESTREAMS, data) || has_feature(BS_NS_IBB, data)),
+              (has_feature(BS_NS_BYTESTREAMS, data) || has_feature(BS_NS_IBB, data) ||
+               bs_allow(BS_ALLOW_SI_METHODS_UNANNOUNCED)),
     };
 
     ways.version = version;

@@ -244,6 +244,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/si_clients.c",
             .test_case = ".falls_back = TRUE",
         },
+    [BS_ALLOW_SI_METHODS_UNANNOUNCED] =
+        {
+            .name = "BS_ALLOW_SI_METHODS_UNANNOUNCED",
+            .clients = "gloox",
+            .departure = "it announces that it takes files, and neither SOCKS5 nor in-band",
+            .reason = "XEP-0065, 3, wants it announced; but XEP-0096, 3, has whoever takes files know both",
+            .recognised = "the missing features",
+            .where = "host/resources.c",
+            .test = "unit/test_peer.c",
+            .test_case = "{SI, BS_PEER_SI, BS_FOUND_SI}",
+        },
     [BS_ALLOW_SI_SEVERAL_METHODS] =
         {
             .name = "BS_ALLOW_SI_SEVERAL_METHODS",
@@ -271,7 +282,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
     [BS_ALLOW_SI_FEW_HOSTS] =
         {
             .name = "BS_ALLOW_SI_FEW_HOSTS",
-            .clients = "libpurple, Psi, Smack, QXmpp, Gabble",
+            .clients = "libpurple, Psi, Smack, QXmpp, Gabble, gloox",
             .departure =
                 "it dials one streamhost after the other, waits long for each, or looks at a few of them",
             .reason = "XEP-0065, 5.3.1, sets no limit: so they are told five at most, the likeliest first",
@@ -312,6 +323,17 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .where = "transport/si_bytestreams_offer.c",
             .test = "pair/si_clients.c",
             .test_case = "STANZA_ERROR(\"remote-server-not-found\")",
+        },
+    [BS_ALLOW_SI_NOT_REACHED_UNSAID] =
+        {
+            .name = "BS_ALLOW_SI_NOT_REACHED_UNSAID",
+            .clients = "gloox",
+            .departure = "it says nothing, or service-unavailable, when it has reached no streamhost",
+            .reason = "XEP-0065, 5.3.2, wants item-not-found; others say so when their user has cancelled",
+            .recognised = "feature-not-implemented for an in-band stream afterwards",
+            .where = "transfer/transfer_si.c",
+            .test = "pair/test_si_outgoing.c",
+            .test_case = "in_band_when_the_peer_says_nothing_of_streamhosts",
         },
     [BS_ALLOW_SI_ONE_METHOD] =
         {

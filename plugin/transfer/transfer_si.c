@@ -24,7 +24,8 @@ struct _BsSiNegotiation {
     char *offer_id;       /* in: the id of its stanza */
     gboolean multiple;    /* in: the peer may be told several methods */
     gboolean begun;       /* the peer has told us streamhosts */
-    gboolean fallback;    /* in-band, although SOCKS5 was agreed on, as neither reached the other */
+    gboolean fallback;    /* in-band, although SOCKS5 was agreed on, as neither reached the other ... */
+    gboolean ambiguous;   /* ... or perhaps as the peer does not want to */
 };
 
 static const char *
@@ -150,7 +151,11 @@ has_begun(BsTransfer *transfer)
 static gboolean
 may_go_in_band_anew(const BsTransfer *transfer)
 {
-    return transfer->si->fallback && (transfer->incoming || bs_allow(BS_ALLOW_NEW_OFFER_IN_BAND));
+    const BsSiNegotiation *si = transfer->si;
+
+    if (si->ambiguous)
+        return bs_ibb_was_unheard_of(transfer->transport) && bs_allow(BS_ALLOW_SI_NOT_REACHED_UNSAID);
+    return si->fallback && (transfer->incoming || bs_allow(BS_ALLOW_NEW_OFFER_IN_BAND));
 }
 
 /* The sender opens the in-band stream when the other one found no way; the receiver waits for that. */
@@ -168,6 +173,7 @@ si_no_way(BsTransfer *transfer)
     }
     bs_log(transfer->id, "now in-band");
     transfer->si->fallback = !bs_si_bytestreams_was_left(transfer->transport);
+    transfer->si->ambiguous = bs_si_bytestreams_was_ambiguous(transfer->transport);
     if (transfer->incoming && transfer->si->fallback)
         learn_in_vain(transfer, TRUE);
     try(transfer, BS_SI_IN_BAND);

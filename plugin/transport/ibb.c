@@ -49,8 +49,9 @@ typedef struct {
 
     IbbState state;
     char *sid;
-    gboolean described; /* we have told the peer of it */
-    gboolean alone;     /* without a session */
+    gboolean described;  /* we have told the peer of it */
+    gboolean alone;      /* without a session */
+    gboolean unheard_of; /* the peer has nothing that would know of it */
     guint block_size;
     char *open_id; /* of the stanza with which the peer opened it */
     int fd;        /* our end; -1 before and after */
@@ -178,6 +179,7 @@ open_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
         ibb->block_size /= 2;
         open_stream(ibb);
     } else {
+        ibb->unheard_of = g_strcmp0(condition, "feature-not-implemented") == 0;
         fail(ibb, condition != NULL ? condition : "the peer did not answer in time");
     }
 }
@@ -441,4 +443,10 @@ bs_ibb_new_alone(const BsTransportContext *context, const char *sid, const BsTra
     if (!context->initiator)
         ibb->block_size = BS_IBB_BLOCK_MAX;
     return &ibb->base;
+}
+
+gboolean
+bs_ibb_was_unheard_of(const BsTransport *transport)
+{
+    return ((const BsIbb *)transport)->unheard_of;
 }

@@ -15,4 +15,7 @@ BsTransport *bs_ibb_new(const BsTransportContext *context, const BsTransportEven
 BsTransport *bs_ibb_new_alone(const BsTransportContext *context, const char *sid,
                               const BsTransportEvents *events, gpointer data);
 
+/* Of one that has failed: the peer has nothing that would know the stream, or that it does not know it. */
+gboolean bs_ibb_was_unheard_of(const BsTransport *transport);
+
 #endif

@@ -281,6 +281,12 @@ bs_si_bytestreams_was_left(const BsTransport *transport)
     return si->hosts != SI_HOSTS_NOT_TOLD && !si->tried;
 }
 
+gboolean
+bs_si_bytestreams_was_ambiguous(const BsTransport *transport)
+{
+    return ((const BsSiBytestreams *)transport)->ambiguous;
+}
+
 static void
 si_free(BsTransport *transport)
 {

@@ -22,4 +22,7 @@ gboolean bs_si_bytestreams_was_asked(const BsTransport *transport);
  * whose user has cancelled. */
 gboolean bs_si_bytestreams_was_left(const BsTransport *transport);
 
+/* Of one that was left: it may all the same have reached none, and have no word for it. */
+gboolean bs_si_bytestreams_was_ambiguous(const BsTransport *transport);
+
 #endif

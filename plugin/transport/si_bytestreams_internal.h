@@ -63,6 +63,7 @@ struct _BsSiBytestreams {
     BsPortMapping *mapping;
     BsMappedPort mapped;      /* as the peer was told of it; port 0: it was not */
     gboolean tried;           /* the peer has answered, and does not say that it does not want to */
+    gboolean ambiguous;       /* it may have tried, or not want to */
     const BsCandidate *proxy; /* the one of ours that the peer uses, borrowed from own_hosts */
     BsActivation *activation;
 

@@ -184,11 +184,13 @@ hosts_answered(BsIqOutcome outcome, xmlnode *iq, gpointer data)
         condition = bs_iq_error_condition(iq);
         bs_log(si->context.id, "the peer uses none of our streamhosts: %s", condition);
         si->tried = says_not_reached(condition);
+        si->ambiguous = strcmp(condition, "service-unavailable") == 0;
         if (si->tried)
             tried_in_vain(si, si->own_hosts->len);
         break;
     case BS_IQ_TIMEOUT:
         bs_log_warning(si->context.id, "the peer does not say in time which streamhost it uses");
+        si->ambiguous = TRUE;
         break;
     }
     si->role->answered(si);

@@ -28,6 +28,9 @@ ONLY_STREAM_INITIATION = {
     (FROM, OUR_PROXY): "it speaks stream initiation only, where only the sender offers proxies",
 }
 
+GIVES_UP = ("gives up when no connection comes about, as it has agreed on SOCKS5 before; our user is told to ask for the "
+            "file once more, and accepts it in-band then")
+
 
 class Place:
     """Where a client is, by what address it reaches the server, the domain of its account, and its contact."""
@@ -158,10 +161,7 @@ class PsiClient(OfferedAgain):
         (FROM, IN_BAND): ([AGAIN],),
     }
     default_faults = {TO: (), FROM: ()}
-    explanations = {
-        AGAIN: "gives up when no connection comes about, as it has agreed on SOCKS5 before; our user is told to ask for "
-               "the file once more, and accepts it in-band then",
-    }
+    explanations = {AGAIN: GIVES_UP}
     impossible = {}
 
     @staticmethod
@@ -182,13 +182,19 @@ class PsiClient(OfferedAgain):
 
 
 class LibraryClient(OfferedAgain):
-    """A program of the project's own that is made with a library, which speaks stream initiation only."""
+    """A program of the project's own that is made with a library, which speaks stream initiation only. `further`: what it
+    has to be told beyond what all are."""
 
     faults = {
         (FROM, IN_BAND): ([AGAIN],),
     }
     default_faults = {TO: (), FROM: ()}
+    explanations = {AGAIN: GIVES_UP}
     impossible = ONLY_STREAM_INITIATION
+
+    @classmethod
+    def version(cls):
+        return cpp.version(cls.packages[0])
 
     @classmethod
     def start(cls, case, place, proxy, faults):
@@ -209,18 +215,21 @@ class QXmppClient(LibraryClient):
     name = "QXmpp"
     program = "qxmpp_client"
     packages = ("qxmpp", "Qt5Core", "Qt5Network", "Qt5Xml")
-    explanations = {
-        AGAIN: "gives up when no connection comes about, as it has agreed on SOCKS5 before; our user is told to ask for "
-               "the file once more, and accepts it in-band then",
-    }
-
-    @staticmethod
-    def version():
-        return cpp.version("qxmpp")
 
     @staticmethod
     def further(case, place, proxy):
         return [proxy]
+
+
+class GlooxClient(LibraryClient):
+    name = "gloox"
+    program = "gloox_client"
+    packages = ("gloox", "Qt5Core")
+
+    @staticmethod
+    def further(case, place, proxy):
+        own = [place.host.address4, "28011"]
+        return own + ([proxy, case.server.address, str(case.server.proxy_port)] if proxy else [])
 
 
 class StockClient:
@@ -256,4 +265,4 @@ class StockClient:
         return None if event["stage"].endswith("complete") else event["stage"]
 
 
-CLIENTS = (GajimClient, DinoClient, PsiClient, QXmppClient, StockClient)
+CLIENTS = (GajimClient, DinoClient, PsiClient, QXmppClient, GlooxClient, StockClient)

@@ -68,6 +68,8 @@ class Client
 
 } // namespace
 
+// Arguments: a JID, its password, address and port of the server, the folder for downloads, and the JID of a
+// proxy.
 int
 main(int argc, char **argv)
 {

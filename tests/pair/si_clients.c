@@ -31,7 +31,6 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
         .declined = "<error type='cancel'>" STANZA_ERROR("forbidden") ERROR_TEXT("Offer Declined") "</error>",
         .query = QUERY(" sid='{sid}'", "{hosts}"),
         .used = USED(""),
-        .no_way_type = "error",
         .no_way = "<error code='404' type='cancel'>" STANZA_ERROR("item-not-found") "</error>",
         .bound = "192.168.1.2",
         .falls_back = TRUE,
@@ -53,7 +52,6 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
         .query = QUERY(" sid='{sid}' mode='tcp'", "{hosts}{fast}"),
         .used = USED(""),
         .proxy = "<proxy xmlns='http://affinix.com/jabber/stream'/>",
-        .no_way_type = "error",
         .no_way = "<error code='404' type='cancel'>" STANZA_ERROR("remote-server-not-found")
             ERROR_TEXT("Could not connect to given hosts") "</error>",
         .fast = TRUE,
@@ -77,7 +75,6 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
         .declined = "<error code='403' type='cancel'>" STANZA_ERROR("forbidden") "</error>",
         .query = QUERY(" sid='{sid}'", "{hosts}"),
         .used = USED(" sid='{sid}'"),
-        .no_way_type = "error",
         .no_way = QUERY("", "") "<error type='cancel' code='404'>" STANZA_ERROR("item-not-found") "</error>",
         .not_opened = "<error type='cancel'>" STANZA_ERROR("item-not-found") "</error>",
         .open = OPEN(" block-size='4096'"),
@@ -101,7 +98,6 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
             ERROR_TEXT("Offer Declined") "</error>",
         .query = QUERY(" sid='{sid}' mode='tcp'", "{hosts}"),
         .used = USED(""),
-        .no_way_type = "error",
         .no_way = "<error code='404' type='cancel'>" STANZA_ERROR("item-not-found")
             ERROR_TEXT("impossible to connect to any streamhost") "</error>",
         .falls_back = TRUE,
@@ -121,7 +117,6 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
         .declined = "<error type='auth'>" STANZA_ERROR("forbidden") "</error>",
         .query = QUERY(" sid='{sid}' mode='tcp'", "{hosts}"),
         .used = USED(""),
-        .no_way_type = "error",
         .no_way = "<error type='cancel'>" STANZA_ERROR("item-not-found")
             ERROR_TEXT("Could not establish connection with any provided SOCKS5 stream host.") "</error>",
         .not_opened = "<error type='modify'>" STANZA_ERROR("not-acceptable") "</error>",
@@ -132,8 +127,10 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
     },
     {
         .name = "gloox",
-        .offer = OFFER(" mime-type='binary/octet-stream'",
-                       FILE_(" name='f'{size} hash='{hash}'", "<desc>d</desc>") OPTIONS),
+        .offer = OFFER(
+            " mime-type='binary/octet-stream'",
+            FILE_(" name='f'{size} hash='{hash}'", "<desc>d</desc>")
+                FORM("form", "<field var='stream-method' type='list-single'>{options}<value/></field>")),
         .media_type = "binary/octet-stream",
         .desc = "d",
         .option = "<option label='{label}'><value>{method}</value></option>",
@@ -144,10 +141,9 @@ const SiClient si_clients[SI_CLIENT_COUNT] = {
         .declined = "<error type='cancel'>" STANZA_ERROR("forbidden") "</error>",
         .query = QUERY(" sid='{sid}' mode='tcp'", "{hosts}"),
         .used = USED(" sid='{sid}'"),
-        /* An error in a result. */
-        .no_way_type = "result",
-        .no_way = "<error type='cancel'>" STANZA_ERROR("item-not-found") "</error>",
-        .not_opened = "<error type='cancel'>" STANZA_ERROR("service-unavailable") "</error>",
+        /* Where it is told to cancel; otherwise it says nothing. */
+        .no_way = "<error type='cancel'>" STANZA_ERROR("service-unavailable") "</error>",
+        .not_opened = "<error type='cancel'>" STANZA_ERROR("feature-not-implemented") "</error>",
         .open = OPEN(" block-size='4096'"),
         .block = 4096,
         .window = G_MAXUINT,

@@ -345,7 +345,7 @@ si_peer_dial_proxy(SiPeer *peer, const xmlnode *request, const ProxyService *pro
 void
 si_peer_say_no_way(SiPeer *peer, const xmlnode *request)
 {
-    script_answer(&peer->script, request, peer->client->no_way_type, peer->client->no_way);
+    script_answer(&peer->script, request, "error", peer->client->no_way);
 }
 
 void

@@ -19,25 +19,24 @@ typedef struct {
     gint64 date;            /* that this tells, 0: none; and the type and the description, NULL: none */
     const char *media_type;
     const char *desc;
-    gboolean hashes;         /* it offers the file's MD5 */
-    const char *answer;      /* <si/>: {method}, {methods}, {file} */
-    gboolean multiple;       /* the answer has all methods (si-multiple) */
-    const char *whole;       /* {file} when it wants all of it */
-    const char *part;        /* ... and when it wants a part: {offset}, {length}; NULL: it never does */
-    const char *declined;    /* <error/>: its user does not want the file */
-    const char *query;       /* <query/>: {sid}, {hosts}, {fast} */
-    const char *used;        /* <query/>: {sid}, {jid} */
-    const char *proxy;       /* within the <streamhost/> of a proxy; NULL: nothing */
-    const char *no_way_type; /* the IQ's type when it reached no streamhost ... */
-    const char *no_way;      /* ... and its <error/> */
-    const char *bound;       /* BND.ADDR when it lets somebody in; NULL: what was asked for */
-    gboolean fast;           /* Psi's mode, in which both offer streamhosts */
-    gboolean falls_back;     /* goes in-band, without a word, where SOCKS5 found no way */
-    const char *not_opened;  /* <error/> for an in-band stream that it does not expect any more */
-    const char *open;        /* <open/>: {sid} */
-    guint block;             /* bytes in its blocks ... */
-    guint window;            /* ... and how many it sends before an answer has come */
-    gboolean answers_close;  /* of an in-band stream */
+    gboolean hashes;        /* it offers the file's MD5 */
+    const char *answer;     /* <si/>: {method}, {methods}, {file} */
+    gboolean multiple;      /* the answer has all methods (si-multiple) */
+    const char *whole;      /* {file} when it wants all of it */
+    const char *part;       /* ... and when it wants a part: {offset}, {length}; NULL: it never does */
+    const char *declined;   /* <error/>: its user does not want the file */
+    const char *query;      /* <query/>: {sid}, {hosts}, {fast} */
+    const char *used;       /* <query/>: {sid}, {jid} */
+    const char *proxy;      /* within the <streamhost/> of a proxy; NULL: nothing */
+    const char *no_way;     /* <error/> when it reached no streamhost */
+    const char *bound;      /* BND.ADDR when it lets somebody in; NULL: what was asked for */
+    gboolean fast;          /* Psi's mode, in which both offer streamhosts */
+    gboolean falls_back;    /* goes in-band, without a word, where SOCKS5 found no way */
+    const char *not_opened; /* <error/> for an in-band stream that it does not expect any more */
+    const char *open;       /* <open/>: {sid} */
+    guint block;            /* bytes in its blocks ... */
+    guint window;           /* ... and how many it sends before an answer has come */
+    gboolean answers_close; /* of an in-band stream */
 } SiClient;
 
 #define SI_CLIENT_COUNT 6

@@ -265,6 +265,36 @@ START_TEST(in_band_when_the_peer_cannot_connect)
 }
 END_TEST
 
+/* The peer never tells what it has reached, and alice goes in-band. */
+static void
+refuse_in_band_without_a_word_before(int number, const char *error)
+{
+    const xmlnode *offer = offer_to(number);
+
+    bs_test_hurry(1000);
+    si_peer_accept(peer, offer, BOTH, 0, 0);
+    take_alices_hosts();
+    bs_test_hurry(5);
+    script_answer(&peer->script, script_take(&peer->script, "set", "open"), "error", error);
+    check_end(BS_END_NO_ROUTE);
+}
+
+/* gloox does so, unless who uses it thinks of it. */
+START_TEST(in_band_when_the_peer_says_nothing_of_streamhosts)
+{
+    refuse_in_band_without_a_word_before(_i, STANZA_ERROR("feature-not-implemented"));
+    take_once_more_in_band();
+}
+END_TEST
+
+/* libpurple says nothing when its user has cancelled. */
+START_TEST(a_peer_that_has_cancelled_without_a_word_is_not_asked_again)
+{
+    refuse_in_band_without_a_word_before(_i, STANZA_ERROR("item-not-found"));
+    ck_assert(!pair->a.in_band_is_left);
+}
+END_TEST
+
 /* As its user has cancelled, for whom there is no better word. */
 START_TEST(a_peer_that_wants_no_connection_is_not_asked_again)
 {
@@ -285,6 +315,14 @@ START_TEST(in_band_when_our_port_refuses_the_peer)
     request = take_alices_hosts();
     ck_assert_uint_ne(script_dial("0123456789012345678901234567890123456789", &peer->script.fd), 0);
     si_peer_say_no_way(peer, request);
+    go_on_without_socks5();
+}
+END_TEST
+
+START_TEST(in_band_when_the_peer_names_no_streamhost)
+{
+    begin(_i, BOTH);
+    script_answer(&peer->script, take_alices_hosts(), "result", "");
     go_on_without_socks5();
 }
 END_TEST
@@ -532,8 +570,13 @@ add_cases(Suite *suite)
         our_user_cancels_in_band,
     };
     const TTest *const from_socks5_to_in_band[] = {
-        in_band_when_the_peer_cannot_connect,   a_peer_that_wants_no_connection_is_not_asked_again,
-        in_band_when_our_port_refuses_the_peer, in_band_when_the_peer_names_another_streamhost,
+        in_band_when_the_peer_cannot_connect,
+        in_band_when_the_peer_says_nothing_of_streamhosts,
+        a_peer_that_has_cancelled_without_a_word_is_not_asked_again,
+        a_peer_that_wants_no_connection_is_not_asked_again,
+        in_band_when_our_port_refuses_the_peer,
+        in_band_when_the_peer_names_no_streamhost,
+        in_band_when_the_peer_names_another_streamhost,
         in_band_when_our_proxy_does_not_work,
     };
     const TTest *const answers[] = {

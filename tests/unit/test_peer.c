@@ -159,8 +159,9 @@ static const struct {
     {OLD_ABLE("3"), BS_PEER_JINGLE, BS_FOUND_JINGLE},
     {"<feature var='urn:xmpp:jingle:apps:file-transfer:2'/><feature var='" S5B "'/>", BS_PEER_UNABLE,
      BS_FOUND_NONE_ABLE},
+    {SI, BS_PEER_SI, BS_FOUND_SI},
     /* No way in which the bytes could go. */
-    {SI, BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
+    {ONLY_FILES, BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
     {"<feature var='http://jabber.org/protocol/bytestreams'/>", BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
     {"", BS_PEER_UNABLE, BS_FOUND_NONE_ABLE},
 };
