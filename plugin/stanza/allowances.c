@@ -450,6 +450,18 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
             .test = "pair/si_clients.c",
             .test_case = ".name = \"libpurple\"",
         },
+    [BS_ALLOW_WHOLE_WHEN_ENDED] =
+        {
+            .name = "BS_ALLOW_WHOLE_WHEN_ENDED",
+            .clients = "Dino, Psi, Swift",
+            .departure =
+                "a file is complete, or still to come, when its connection ends before its last byte",
+            .reason = "XEP-0234, 5, has told the size: so what breaks off here is reset, and does not end",
+            .recognised = SO_FOR_ALL,
+            .where = "stream/pump.c",
+            .test = "pair/test_jingle_outgoing.c",
+            .test_case = "what_is_cancelled_does_not_end_in_good_order",
+        },
     [BS_ALLOW_NO_LAST_WORD] =
         {
             .name = "BS_ALLOW_NO_LAST_WORD",

@@ -12,6 +12,7 @@
 #endif
 
 #include "log.h"
+#include "stanza/allowances.h"
 #include "stream/pump_internal.h"
 #include "timer.h"
 
@@ -32,6 +33,17 @@ stop_timers(BsPump *pump)
     bs_timer_clear(&pump->stall_timer);
 }
 
+/* Others take for a whole file what ends in good order, and the word that it was cancelled comes later. In
+ * Linux this resets a connection, of which others may hold copies; elsewhere, and in-band, it does nothing.
+ */
+static void
+reset_connection(int fd)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    (void)connect(fd, &nobody, sizeof nobody);
+}
+
 static void
 close_connection(BsPump *pump)
 {
@@ -43,6 +55,8 @@ close_connection(BsPump *pump)
         pump->mover->fd = -1;
     if (fd < 0)
         return;
+    if (pump->sends && !pump->all_sent && bs_allow(BS_ALLOW_WHOLE_WHEN_ENDED))
+        reset_connection(fd);
     /* A resolver's child process may hold a copy, so that close() alone would not end the connection; and a
      * worker that waits for it must come back. */
     shutdown(fd, SHUT_RDWR);
@@ -99,6 +113,7 @@ bs_pump_end(BsPump *pump, GError *error)
     } else {
         bs_log(pump->id, "%" G_GUINT64_FORMAT " bytes %s", pump->moved, pump->sends ? "sent" : "received");
         if (pump->sends) {
+            pump->all_sent = TRUE;
             shutdown(pump->fd, SHUT_WR);
             bs_peer_watch_start(&pump->peer);
         }

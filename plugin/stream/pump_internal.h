@@ -19,6 +19,7 @@ struct _BsPump {
     char *id;
     int fd; /* -1 once the connection is closed */
     gboolean sends;
+    gboolean all_sent;
     guint64 moved; /* as far as was told */
     BsPumpEvents events;
     gpointer data;

@@ -1,6 +1,7 @@
 /* Our files to clients that speak Jingle file transfer: one script, run against each of them.
  * SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -465,6 +466,26 @@ START_TEST(our_user_cancels_while_bytes_move)
 }
 END_TEST
 
+/* What ends in good order is a whole file for Dino, Psi and others, however much of it is there. */
+START_TEST(what_is_cancelled_does_not_end_in_good_order)
+{
+    static guint8 bytes[64 * 1024];
+    ssize_t got;
+
+    offer_to(_i, LARGE_LENGTH);
+    jingle_peer_accept(peer, JINGLE_NOWHERE, 0);
+    jingle_peer_dial(peer, FALSE);
+    jingle_peer_take_no_way(peer);
+    script_receive_file(&peer->script, 0, 1000);
+    cancel();
+    do
+        got = recv(peer->script.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    while (got > 0);
+    ck_assert_int_eq(got, -1);
+    ck_assert_int_eq(errno, ECONNRESET);
+}
+END_TEST
+
 static void
 add_case(Suite *suite, const char *name, const TTest *const *tests, guint count)
 {
@@ -507,6 +528,7 @@ add_cases(Suite *suite)
         the_peer_cancels_while_bytes_move,
         our_user_cancels_an_offer,
         our_user_cancels_while_bytes_move,
+        what_is_cancelled_does_not_end_in_good_order,
     };
 
     add_case(suite, "ways", ways, G_N_ELEMENTS(ways));
