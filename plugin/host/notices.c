@@ -258,6 +258,25 @@ sentence(const char *format, const char *file_name, const char *alias, const cha
     return fill_in(format, parts);
 }
 
+/* A transfer that will be tried again, with nobody being asked. */
+static const char *
+format_of_interruption(BsEndReason reason, gboolean incoming)
+{
+    if (reason == BS_END_NO_ROUTE)
+        return incoming
+                   ? _("“%1$s” from %2$s is not complete yet, because no connection between you came about. "
+                       "That is tried again when both of you are online.")
+                   : _("“%1$s” is not complete at %2$s yet, because no connection between you came about. "
+                       "That "
+                       "is tried again when both of you are online; leave the file where it is until then.");
+    return incoming
+               ? _("“%1$s” from %2$s is not complete yet, because the connection ended. It goes on by "
+                   "itself "
+                   "when both of you are online.")
+               : _("“%1$s” is not complete at %2$s yet, because the connection ended. It goes on by itself "
+                   "when both of you are online; leave the file where it is until then.");
+}
+
 char *
 bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const char *file_name)
 {
@@ -267,14 +286,7 @@ bs_notice_of_end(const BsEnd *end, gboolean incoming, const char *alias, const c
         format = _("“%1$s” could not be received, because no connection between you and %2$s came about. Ask "
                    "%2$s to send it again: it will come through the server then.");
     if (end->goes_on)
-        format =
-            incoming
-                ? _("“%1$s” from %2$s is not complete yet, because the connection ended. It goes on by "
-                    "itself "
-                    "when both of you are online.")
-                : _("“%1$s” is not complete at %2$s yet, because the connection ended. It goes on by itself "
-                    "when both of you are online; leave the file where it is until then.");
-
+        format = format_of_interruption(end->reason, incoming);
     return sentence(format, file_name, alias, end->detail);
 }
 

@@ -15,6 +15,23 @@ end_sentence(BsEndReason reason, gboolean incoming, const char *alias, const cha
     return bs_notice_of_end(&end, incoming, alias, file);
 }
 
+/* What goes on by itself says why it did not come to its end, and that nobody has to do anything. */
+START_TEST(what_goes_on_says_so)
+{
+    for (int incoming = FALSE; incoming <= TRUE; incoming++) {
+        BsEnd no_route = {.reason = BS_END_NO_ROUTE, .goes_on = TRUE};
+        BsEnd lost = {.reason = BS_END_CONNECTION_LOST, .goes_on = TRUE};
+        g_autofree char *never = bs_notice_of_end(&no_route, incoming, "Bob", "a.txt");
+        g_autofree char *ended = bs_notice_of_end(&lost, incoming, "Bob", "a.txt");
+
+        ck_assert_msg(strstr(never, "no connection") != NULL, "%s", never);
+        ck_assert_msg(strstr(never, "both of you are online") != NULL, "%s", never);
+        ck_assert_msg(strstr(ended, "the connection ended") != NULL, "%s", ended);
+        ck_assert_msg(strstr(ended, "both of you are online") != NULL, "%s", ended);
+    }
+}
+END_TEST
+
 START_TEST(each_end_has_its_own_sentence)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -132,6 +149,7 @@ main(void)
     int failed;
 
     suite_add_tcase(suite, all);
+    tcase_add_test(all, what_goes_on_says_so);
     tcase_add_test(all, each_end_has_its_own_sentence);
     tcase_add_test(all, each_local_notice_has_its_own_sentence);
     tcase_add_test(all, the_reason_of_the_system_is_told);
