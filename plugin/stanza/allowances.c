@@ -118,7 +118,7 @@ static const BsAllowanceRow table[BS_ALLOWANCE_COUNT] = {
                 "request, and promises that the file goes on by itself",
             .recognised = "a range that does not name its first byte, as ours does",
             .where = "transfer/transfer_session.c",
-            .test = "pair/test_rest.c",
+            .test = "pair/test_rest_sent.c",
             .test_case = "who_sends_the_offer_back_is_not_waited_for",
         },
     [BS_ALLOW_RANGE_WITHOUT_REQUESTS] =
