@@ -36,10 +36,15 @@ class Client:
         command = list(prefix) + [program, os.path.join(folder, "purple")] + (["--own-io"] if own_io else [])
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                            env={**os.environ, "LC_ALL": "C.UTF-8"},
+                                            env=self._environment(),
                                             start_new_session=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _environment(self):
+        """libpurple asks GStreamer for microphones and cameras, whose plugins leave threads and memory behind."""
+        return {**os.environ, "LC_ALL": "C.UTF-8", "GST_PLUGIN_SYSTEM_PATH_1_0": "",
+                "GST_REGISTRY": os.path.join(self.folder, "gstreamer")}
 
     def _read(self):
         for line in self.process.stdout:

@@ -90,6 +90,16 @@ debug_is_enabled(PurpleDebugLevel level, const char *category)
 static PurpleDebugUiOps debug_ops = {.print = debug_print, .is_enabled = debug_is_enabled};
 static PurpleCoreUiOps core_ops = {0};
 
+/* The core asks GStreamer for microphones and cameras, whose plugins have threads that do not end. */
+static void
+hide_sound_and_pictures(void)
+{
+    g_autofree char *registry = g_build_filename(folder, "gstreamer", NULL);
+
+    g_setenv("GST_PLUGIN_SYSTEM_PATH_1_0", "", TRUE);
+    g_setenv("GST_REGISTRY", registry, TRUE);
+}
+
 /* What the core loses of its own at its start is no affair of ours. */
 static gboolean
 start_core(void)
@@ -115,6 +125,7 @@ bs_test_purple_start(void)
     folder = g_dir_make_tmp("bytestreams-test-XXXXXX", NULL);
     g_assert(folder != NULL);
     purple_util_set_user_dir(folder);
+    hide_sound_and_pictures();
     purple_debug_set_ui_ops(&debug_ops);
     purple_core_set_ui_ops(&core_ops);
     purple_eventloop_set_ui_ops(&event_loop_ops);
