@@ -262,19 +262,16 @@ sentence(const char *format, const char *file_name, const char *alias, const cha
 static const char *
 format_of_interruption(BsEndReason reason, gboolean incoming)
 {
-    if (reason == BS_END_NO_ROUTE)
-        return incoming
-                   ? _("“%1$s” from %2$s is not complete yet, because no connection between you came about. "
-                       "That is tried again when both of you are online.")
-                   : _("“%1$s” is not complete at %2$s yet, because no connection between you came about. "
-                       "That "
-                       "is tried again when both of you are online; leave the file where it is until then.");
-    return incoming
-               ? _("“%1$s” from %2$s is not complete yet, because the connection ended. It goes on by "
-                   "itself "
-                   "when both of you are online.")
-               : _("“%1$s” is not complete at %2$s yet, because the connection ended. It goes on by itself "
-                   "when both of you are online; leave the file where it is until then.");
+    if (reason != BS_END_NO_ROUTE)
+        return incoming ? _("“%1$s” from %2$s is not complete yet, because the connection ended. It goes on "
+                            "by itself when both of you are online.")
+                        : _("“%1$s” is not complete at %2$s yet, because the connection ended. It goes on by "
+                            "itself when both of you are online; leave the file where it is until then.");
+    return incoming ? _("“%1$s” from %2$s is not complete yet, because no connection between you came "
+                        "about. That is tried again when both of you are online.")
+                    : _("“%1$s” is not complete at %2$s yet, because no connection between you came about. "
+                        "That is tried again when both of you are online; leave the file where it is until "
+                        "then.");
 }
 
 char *

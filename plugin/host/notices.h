@@ -55,12 +55,17 @@ const char *bs_notice_unfinished_explanation(void);
 const char *bs_notice_unfinished_discard(void);
 const char *bs_notice_unfinished_close(void);
 const char *bs_notice_no_unfinished(void);
+
+/* What becomes of a file of which a part is here. */
 typedef enum {
     BS_UNFINISHED_GOES_ON,
     BS_UNFINISHED_WAITS,       /* its contact would be asked for the rest, if there were a place */
     BS_UNFINISHED_REFUSED,     /* its contact, who is online, does not give the rest */
     BS_UNFINISHED_NEEDS_OFFER, /* nobody gives the rest before offering the file once more */
 } BsUnfinished;
+
+/* A line of the list each, to be freed: of a file that comes, of which `there` of `size` bytes are here; of
+ * one that is sent. */
 char *bs_notice_unfinished(const char *file_name, const char *alias, guint64 there, guint64 size,
                            BsUnfinished what);
 char *bs_notice_unfinished_sent(const char *file_name, const char *alias, guint64 size);
